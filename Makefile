@@ -1,0 +1,42 @@
+# make run    the seven notebooks in order (PROFILE=smoke|cpu|t4, STORIES_CSV=path, ONLY="01 06 07")
+# make test   the tests; make lint checks, make format mends
+PYTHON ?= python3
+PROFILE ?= smoke
+ONLY ?=
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run test lint format record address clean
+
+run: $(READY)
+	$(BIN)/python -u -m helpers.series run --profile $(PROFILE) --only "$(ONLY)"
+
+test: $(READY)
+	$(BIN)/python -m pytest tests
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Make the executed notebooks of the last `make run` the committed ones.
+record: $(READY)
+	$(BIN)/python -m helpers.series record --workspace checkpoints/$(PROFILE) --only "$(ONLY)"
+
+# Write the project's public address into badges, setup cells and README: make address REPOSITORY=owner/name
+address: $(READY)
+	$(BIN)/python -m helpers.series address $(REPOSITORY)
+
+$(READY): requirements.txt tests/requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed: make PYTHON=python3.12") if sys.version_info < (3, 10) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -r requirements.txt -r tests/requirements.txt
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) checkpoints

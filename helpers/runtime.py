@@ -1,0 +1,266 @@
+"""Where a notebook runs: Colab or not, which folder keeps its work, which device and number type it computes with."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import random
+import sys
+import threading
+import time
+import warnings
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+
+from helpers.config import PROJECT, Profile, get_profile
+
+LIBRARIES = ("torch", "transformers", "peft", "setfit", "sentence-transformers", "scikit-learn", "datasets")
+
+
+@dataclass
+class Run:
+    """One notebook's run: what it computes on, with which knobs, and where it keeps what it makes.
+
+    Attributes:
+        profile: the knobs.
+        workspace: folder that holds everything worth keeping.
+        device: `cpu` or `cuda`, as a `torch.device`.
+        dtype: number type of matrix products: fp16 on CUDA, on a CPU bf16 where it is faster, else fp32.
+        seed: seed of every random choice.
+        facts: device, versions and the like, kept beside every figure.
+    """
+
+    profile: Profile
+    workspace: Path
+    device: torch.device
+    dtype: torch.dtype
+    seed: int
+    facts: dict = field(default_factory=dict)
+
+    def autocast(self):
+        """Context in which matrix products use `dtype`; nothing changes when that is fp32."""
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+    def require(self, name: str, notebook: str) -> Path:
+        """Path of a file in the workspace that an earlier notebook must have written.
+
+        Raises:
+            FileNotFoundError: it is not there; the message names the notebook to run.
+        """
+        path = self.workspace / name
+        if not path.exists():
+            raise FileNotFoundError(
+                f"{name} is not in the workspace yet. Run notebook {notebook} first, with the same PROFILE "
+                f"({self.profile.name}) and WORKSPACE."
+            )
+        return path
+
+
+def start(profile: str = "auto", workspace: str | None = None, seed: int = 42, **changes) -> Run:
+    """Begin a notebook: settle profile, device, number type, seed and workspace, and print them.
+
+    Args:
+        profile: name of a profile, see `helpers.config`.
+        workspace: folder for everything worth keeping; by default a folder on Drive in Colab and `checkpoints/<profile>`
+            elsewhere. The environment variable `WORKSPACE` is used when the argument is None.
+        seed: seed of every random choice.
+        **changes: knobs of the profile to replace.
+    """
+    quiet()
+    settings = get_profile(profile, **changes)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = torch.float16 if device.type == "cuda" else cpu_dtype()
+    folder = Path(workspace or os.environ.get("WORKSPACE") or _default_workspace() / settings.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    seed_everything(seed)
+    facts = {
+        "profile": settings.name,
+        "device": device_name(device),
+        "dtype": str(dtype).removeprefix("torch."),
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in LIBRARIES},
+        "seed": seed,
+    }
+    run = Run(settings, folder, device, dtype, seed, facts)
+    print(f"profile    {settings.name}")
+    print(f"device     {facts['device']}, {facts['dtype']}")
+    print(f"workspace  {relative(folder)}")
+    print(f"versions   Python {facts['python']}, " + ", ".join(f"{k} {v}" for k, v in facts["versions"].items()))
+    return run
+
+
+def in_colab() -> bool:
+    """Whether this is a Google Colab runtime."""
+    return "google.colab" in sys.modules or "COLAB_RELEASE_TAG" in os.environ
+
+
+def _default_workspace() -> Path:
+    drive = Path("/content/drive/MyDrive")
+    if in_colab():
+        if drive.exists():
+            return drive / "story-genres"
+        print("Drive is not mounted: the work is kept in this runtime only and is lost with it.")
+    return PROJECT / "checkpoints"
+
+
+def relative(path: Path) -> str:
+    """A path as it may be shown: relative to the project or to Drive, never the layout of somebody's machine."""
+    path = Path(path).resolve()
+    for root in (PROJECT, Path("/content/drive/MyDrive")):
+        if path.is_relative_to(root):
+            return path.relative_to(root).as_posix() or "."
+    return path.name
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def device_name(device: torch.device) -> str:
+    """`Tesla T4, 15 GB` or `CPU, 2 threads`."""
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        return f"{properties.name}, {properties.total_memory / 1e9:.0f} GB"
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def cpu_dtype() -> torch.dtype:
+    """bf16 where this CPU multiplies bf16 matrices clearly faster than fp32 ones, else fp32.
+
+    CPUs that know the type differ: with matrix units (AMX) bf16 is about four times as fast, without them it can be
+    half as fast. So it is timed, on one product of a small transformer's size (some 50 ms).
+    """
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        a, b = torch.ones(1024, 640, dtype=dtype), torch.ones(640, 2048, dtype=dtype)
+        a @ b
+        laps = []
+        for _ in range(5):
+            begin = time.perf_counter()
+            a @ b
+            laps.append(time.perf_counter() - begin)
+        seconds[dtype] = min(laps)
+    return torch.bfloat16 if seconds[torch.bfloat16] * 1.3 < seconds[torch.float32] else torch.float32
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def headless() -> bool:
+    """Whether nobody watches: papermill runs set `HEADLESS=1`, and progress bars would only be debris in the page."""
+    return os.environ.get("HEADLESS") == "1"
+
+
+def quiet() -> None:
+    """Keep a notebook's outputs to what it says itself: no library chatter, no warnings that the reader cannot act on."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.filterwarnings("ignore")
+    for name in ("transformers", "sentence_transformers", "setfit", "datasets", "httpx", "huggingface_hub", "peft"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)
+    import datasets
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    if headless():
+        transformers.logging.disable_progress_bar()
+        datasets.disable_progress_bars()
+
+
+@dataclass
+class Cost:
+    """What a block of code cost.
+
+    Attributes:
+        seconds: wall-clock time.
+        peak_process_gb: highest resident memory of the process, 10^9 bytes.
+        peak_gpu_gb: highest memory that torch reserved on the GPU, 10^9 bytes; None without CUDA.
+    """
+
+    seconds: float = 0.0
+    peak_process_gb: float = 0.0
+    peak_gpu_gb: float | None = None
+
+    def __str__(self) -> str:
+        gpu = "" if self.peak_gpu_gb is None else f", peak GPU memory {self.peak_gpu_gb:.1f} GB"
+        return f"{clock(self.seconds)} (min:s), peak process memory {self.peak_process_gb:.1f} GB{gpu}"
+
+
+@contextmanager
+def measure(interval: float = 0.05):
+    """Measure time and peak memory of a block; yields a `Cost` that is complete when the block ends.
+
+    Args:
+        interval: seconds between two looks at the process's memory.
+    """
+    cost, done, process = Cost(), threading.Event(), psutil.Process()
+
+    def watch():
+        while True:
+            cost.peak_process_gb = max(cost.peak_process_gb, process.memory_info().rss / 1e9)
+            if done.wait(interval):
+                return
+
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    begin = time.perf_counter()
+    try:
+        yield cost
+    finally:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+            cost.peak_gpu_gb = torch.cuda.max_memory_reserved() / 1e9
+        cost.seconds = time.perf_counter() - begin
+        done.set()
+        watcher.join()
+
+
+def latency_ms(predict, items: list, most: int = 20) -> float:
+    """Median time of predicting one item alone, in milliseconds.
+
+    Args:
+        predict: called with one item.
+        items: as many as there are, up to `most`; the first is predicted once more beforehand, to warm up.
+    """
+    predict(items[0])
+    seconds = []
+    for item in items[:most]:
+        begin = time.perf_counter()
+        predict(item)
+        seconds.append(time.perf_counter() - begin)
+    return float(np.median(seconds) * 1000)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as `min:ss`, or `h:mm:ss` from an hour on."""
+    minutes, rest = divmod(int(round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write JSON so that a reader finds the old file or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
