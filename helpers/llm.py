@@ -1,0 +1,220 @@
+"""Stories for a language model: tokens, embeddings, and scores for genre names.
+
+Only the story is ever cut, and in its middle: prompt, title and answer stay whole. Token sequences are lists of int; what
+they are padded to is decided batch by batch, on the left.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+
+import numpy as np
+import pandas as pd
+import torch
+
+from helpers.runtime import Run
+
+
+def cut_middle(ids: list[int], limit: int) -> list[int]:
+    """Keep the head and the tail of a sequence, each half of `limit` tokens."""
+    if len(ids) <= limit:
+        return ids
+    tail = limit // 2
+    return ids[: limit - tail] + ids[len(ids) - tail :]
+
+
+def story_ids(tokenizer, table: pd.DataFrame, limit: int, column: str = "text", title: bool = True) -> list[list[int]]:
+    """Tokens of each story, without special tokens.
+
+    Args:
+        tokenizer: the LLM's.
+        table: story table.
+        limit: tokens kept of title and text together.
+        column: which text.
+        title: whether the title stands before the text.
+    """
+    texts = [f"{row.title}\n{getattr(row, column)}" if title and row.title else getattr(row, column) for row in table.itertuples()]
+    return [cut_middle(ids, limit) for ids in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]]
+
+
+def _begin(tokenizer) -> list[int]:
+    return [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+
+
+def classification_examples(tokenizer, table: pd.DataFrame, limit: int, genres: list[str] | None = None, **options) -> list[dict]:
+    """Examples for a model with a classification head.
+
+    Args:
+        tokenizer, table, limit, **options: see `story_ids`.
+        genres: the labels in order; None for examples without a label.
+
+    Returns:
+        Dicts of `input_ids` and, with `genres`, `labels` (int).
+    """
+    examples = [{"input_ids": _begin(tokenizer) + ids} for ids in story_ids(tokenizer, table, limit, **options)]
+    if genres is not None:
+        for example, genre in zip(examples, table["genre"]):
+            example["labels"] = genres.index(genre)
+    return examples
+
+
+def prompt_ids(tokenizer, table: pd.DataFrame, limit: int, prompt: str, **options) -> list[list[int]]:
+    """Tokens of the prompt around each story, up to where the answer begins.
+
+    Args:
+        tokenizer, table, limit, **options: see `story_ids`.
+        prompt: template with `{story}` in it once.
+
+    Raises:
+        ValueError: the template has no single `{story}`.
+    """
+    if prompt.count("{story}") != 1:
+        raise ValueError("The prompt must contain {story} exactly once.")
+    before, after = (tokenizer(part, add_special_tokens=False)["input_ids"] for part in prompt.split("{story}"))
+    return [_begin(tokenizer) + before + ids + after for ids in story_ids(tokenizer, table, limit, **options)]
+
+
+def answer_ids(tokenizer, genre: str) -> list[int]:
+    """Tokens of an answer: the genre's name and the end token, without which `Mystery` would begin `Mystery Comedy`."""
+    return tokenizer(genre, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
+
+
+def instruction_examples(tokenizer, table: pd.DataFrame, limit: int, prompt: str, **options) -> list[dict]:
+    """Examples of prompt and answer of which only the answer is supervised.
+
+    Returns:
+        Dicts of `input_ids` and `labels` (list of int, -100 over the prompt).
+
+    Raises:
+        ValueError: an example has no supervised token.
+    """
+    examples = []
+    for ids, genre in zip(prompt_ids(tokenizer, table, limit, prompt, **options), table["genre"]):
+        answer = answer_ids(tokenizer, genre)
+        examples.append({"input_ids": ids + answer, "labels": [-100] * len(ids) + answer})
+    if not all(any(label != -100 for label in example["labels"]) for example in examples):
+        raise ValueError("An example has no supervised token: its answer was lost.")
+    return examples
+
+
+def pad_batch(tokenizer, sequences: list[list[int]], device) -> dict[str, torch.Tensor]:
+    """Pad on the left to the longest sequence: `input_ids` and `attention_mask`, both int64 (batch, tokens)."""
+    batch = tokenizer.pad({"input_ids": sequences}, padding=True, padding_side="left", return_tensors="pt")
+    return {key: batch[key].to(device) for key in ("input_ids", "attention_mask")}
+
+
+def _batches_by_length(sequences: list[list[int]], size: int):
+    order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
+@torch.inference_mode()
+def embed_stories(run: Run, model, tokenizer, examples: list[dict], batch_size: int = 4) -> dict[str, np.ndarray]:
+    """The frozen LLM as an encoder: last hidden states, pooled.
+
+    Args:
+        run: the running notebook.
+        model: a model with a decoder, such as one with a classification head.
+        examples: from `classification_examples`.
+
+    Returns:
+        `last` and `mean`: float32 arrays (stories, hidden size), the last token's state and the mean over tokens.
+    """
+    decoder = getattr(model, model.base_model_prefix)
+    sequences = [example["input_ids"] for example in examples]
+    pooled = {"last": [None] * len(sequences), "mean": [None] * len(sequences)}
+    decoder.eval()
+    for rows in _batches_by_length(sequences, batch_size):
+        batch = pad_batch(tokenizer, [sequences[i] for i in rows], run.device)
+        with run.autocast():
+            states = decoder(**batch, use_cache=False).last_hidden_state.float()
+        mask = batch["attention_mask"].unsqueeze(-1)
+        means = (states * mask).sum(1) / mask.sum(1)
+        for place, i in enumerate(rows):
+            pooled["last"][i] = states[place, -1].cpu().numpy()
+            pooled["mean"][i] = means[place].cpu().numpy()
+    return {name: np.stack(vectors) for name, vectors in pooled.items()}
+
+
+@torch.inference_mode()
+def classify(run: Run, model, tokenizer, examples: list[dict], batch_size: int = 4) -> np.ndarray:
+    """Class probabilities of a model with a classification head: float array (stories, genres)."""
+    model.eval()
+    sequences = [example["input_ids"] for example in examples]
+    scores = [None] * len(sequences)
+    for rows in _batches_by_length(sequences, batch_size):
+        with run.autocast():
+            logits = model(**pad_batch(tokenizer, [sequences[i] for i in rows], run.device)).logits.float()
+        for i, row in zip(rows, torch.softmax(logits, dim=-1)):
+            scores[i] = row.cpu().numpy()
+    return np.stack(scores)
+
+
+@torch.inference_mode()
+def score_genres(run: Run, model, tokenizer, prompts: list[list[int]], genres: list[str], names_at_once: int = 32) -> np.ndarray:
+    """Probability of each genre's name as the answer to each prompt.
+
+    The prompt is computed once; its key-value cache is then shared by all names. A name's score is the log-probability of
+    all its tokens and of the end token after them, so no answer outside the label set can ever be predicted.
+
+    Args:
+        run: the running notebook.
+        model: causal language model, with or without an adapter.
+        tokenizer: the model's.
+        prompts: from `prompt_ids`.
+        genres: the label set.
+        names_at_once: names computed in one forward pass; more cost memory (vocabulary × names × 4 bytes per token).
+
+    Returns:
+        float array (prompts, genres), normalised over the genres.
+    """
+    from transformers import DynamicCache
+
+    model.eval()
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    # transformers renames this argument in 5.24; Colab may have either side of that.
+    cache_name = "cache" if "cache" in inspect.signature(base.forward).parameters else "past_key_values"
+    answers = [answer_ids(tokenizer, genre) for genre in genres]
+    scores = np.zeros((len(prompts), len(genres)))
+    for row, prompt in enumerate(prompts):
+        cache = DynamicCache(config=base.config)
+        ids = torch.tensor([prompt], device=run.device)
+        with run.autocast():
+            first = base(input_ids=ids, use_cache=True, logits_to_keep=1, **{cache_name: cache}).logits[0, -1].float()
+        first = torch.log_softmax(first, dim=-1)
+        for start in range(0, len(answers), names_at_once):
+            part = answers[start : start + names_at_once]
+            width = max(len(answer) for answer in part) - 1
+            # A name's own tokens go in, all but the end token; short names are filled up behind, where nothing looks.
+            fed = torch.tensor([(a[:-1] + [tokenizer.pad_token_id] * width)[:width] for a in part], device=run.device)
+            shared = copy.deepcopy(cache)
+            shared.batch_repeat_interleave(len(part))
+            with run.autocast():
+                logits = base(input_ids=fed, use_cache=True, **{cache_name: shared}).logits.float()
+            normaliser = torch.logsumexp(logits, dim=-1)
+            for place, answer in enumerate(part):
+                follow = torch.tensor(answer[1:], device=run.device)
+                steps = torch.arange(len(follow), device=run.device)
+                score = first[answer[0]] + (logits[place, steps, follow] - normaliser[place, steps]).sum()
+                scores[row, start + place] = score.item()
+    scores -= scores.max(axis=1, keepdims=True)
+    return np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+
+
+@torch.inference_mode()
+def answer_freely(run: Run, model, tokenizer, prompts: list[list[int]], max_new_tokens: int = 12, batch_size: int = 4) -> list[str]:
+    """Greedy free answers, only to see how often they leave the label set: the text up to the first line break."""
+    model.eval()
+    answers = [""] * len(prompts)
+    for rows in _batches_by_length(prompts, batch_size):
+        batch = pad_batch(tokenizer, [prompts[i] for i in rows], run.device)
+        with run.autocast():
+            out = model.generate(
+                **batch, max_new_tokens=max_new_tokens, do_sample=False, use_cache=True, pad_token_id=tokenizer.pad_token_id
+            )
+        for i, ids in zip(rows, out[:, batch["input_ids"].shape[1] :]):
+            text = tokenizer.decode(ids, skip_special_tokens=True).strip()
+            answers[i] = text.splitlines()[0].strip() if text else ""
+    return answers

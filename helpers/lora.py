@@ -1,0 +1,210 @@
+"""LoRA training (Hu et al., 2022), one path for both LLM approaches: transformers' Trainer over a PEFT model.
+
+Work is kept in `training/<name>-<hash>/` of the workspace: a run that was cut off continues from its last epoch, and a finished
+one with the same data and settings is loaded instead of repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import DataCollatorForSeq2Seq, DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
+
+from helpers.runtime import Cost, Run, clock, measure, write_json
+
+
+def classification_head(model, genres: int) -> nn.Sequential:
+    """A head that normalises the hidden state first, in fp32.
+
+    The last hidden state of an LLM is large; without the normalisation the loss starts near 15 instead of ln(genres).
+    """
+    hidden = model.config.get_text_config().hidden_size
+    linear = nn.Linear(hidden, genres)
+    nn.init.normal_(linear.weight, std=0.02)
+    nn.init.zeros_(linear.bias)
+    return nn.Sequential(nn.LayerNorm(hidden), linear).to(model.device, torch.float32)
+
+
+class _GenreTrainer(Trainer):
+    """Trainer whose loss reads only the answer: logits of the head, or of the answer's positions in the vocabulary.
+
+    With 152,000 to 262,000 words, logits for every position would be most of the memory and a third of the time.
+    """
+
+    head_learning_rate: float | None = None
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        labels = inputs.pop("labels")
+        if labels.dim() == 1:
+            outputs = model(**inputs)
+            logits, targets = outputs.logits, labels
+        else:
+            width = int((labels != -100).sum(1).max())
+            outputs = model(**inputs, logits_to_keep=width + 1)
+            logits, targets = outputs.logits[:, :-1].flatten(0, 1), labels[:, -width:].flatten()
+        smoothing = self.args.label_smoothing_factor if labels.dim() == 1 else 0.0
+        loss = F.cross_entropy(logits.float(), targets, reduction="sum", label_smoothing=smoothing)
+        loss = loss / (num_items_in_batch if num_items_in_batch is not None else (targets != -100).sum())
+        return (loss, outputs) if return_outputs else loss
+
+    def create_optimizer(self, *args, **kwargs):
+        if self.optimizer is None and self.head_learning_rate:
+            trained = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
+            head = [p for name, p in trained if "modules_to_save" in name]
+            body = [p for name, p in trained if "modules_to_save" not in name]
+            groups = [{"params": body, "lr": self.args.learning_rate}, {"params": head, "lr": self.head_learning_rate}]
+            self.optimizer = torch.optim.AdamW(groups, weight_decay=self.args.weight_decay)
+            return self.optimizer
+        return super().create_optimizer(*args, **kwargs)
+
+
+class _Progress(TrainerCallback):
+    """Print a line now and then, keep the log, and remember the seconds spent across interruptions."""
+
+    def __init__(self, folder: Path, lines: int):
+        self.folder, self.lines, self.log = folder, lines, []
+        self.spent = _read(folder / "spent.json").get("seconds", 0.0)
+        self.begin = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return self.spent + time.perf_counter() - self.begin
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if not logs or "loss" not in logs:
+            return
+        self.log.append({"step": state.global_step, "epoch": round(state.epoch, 3), "loss": float(logs["loss"]), "seconds": round(self.seconds, 1)})
+        left = self.seconds / max(state.global_step, 1) * (state.max_steps - state.global_step)
+        print(f"step {state.global_step:>5} of {state.max_steps}   loss {float(logs['loss']):.3f}   {clock(self.seconds)} spent, {clock(left)} left")
+
+    def on_save(self, args, state, control, **kwargs):
+        write_json(self.folder / "spent.json", {"seconds": self.seconds, "log": self.log})
+
+
+def _read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def train_lora(
+    run: Run,
+    name: str,
+    model,
+    tokenizer,
+    config,
+    examples: list[dict],
+    *,
+    epochs: float,
+    learning_rate: float,
+    head_learning_rate: float | None = None,
+    batch_size: int = 4,
+    accumulation: int = 1,
+    warmup: float = 0.06,
+    weight_decay: float = 0.0,
+    label_smoothing: float = 0.0,
+    lines: int = 10,
+):
+    """Train LoRA adapters, and a head where the model has one.
+
+    Args:
+        run: the running notebook.
+        name: of the folder in the workspace.
+        model: causal model, or one whose `score` is a `classification_head`.
+        tokenizer: the model's.
+        config: `peft.LoraConfig`.
+        examples: from `helpers.llm`; int labels train the head, lists of labels the answer.
+        epochs, learning_rate, batch_size, accumulation, warmup, weight_decay, label_smoothing: as in `TrainingArguments`;
+            the rate falls linearly.
+        head_learning_rate: the head's own rate; the adapters' when None.
+        lines: how many lines of progress to print.
+
+    Returns:
+        The `PeftModel`, its cost, its log (one dict a printed step), and the folder that holds the adapter.
+
+    Raises:
+        ValueError: there is nothing to train on, or the loss is not finite.
+    """
+    from peft import PeftModel, get_peft_model
+
+    if not examples:
+        raise ValueError("There are no training examples.")
+    recipe = {
+        "config": {key: sorted(v) if isinstance(v, set) else str(v) for key, v in config.to_dict().items()},
+        "model": model.config._name_or_path.rsplit("/", 1)[-1],
+        "examples": hashlib.sha256(json.dumps(examples).encode()).hexdigest(),
+        "training": [epochs, learning_rate, head_learning_rate, batch_size, accumulation, warmup, weight_decay, label_smoothing],
+        "seed": run.seed,
+        "dtype": str(run.dtype),
+    }
+    folder = run.workspace / "training" / f"{name}-{hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]}"
+    adapter = folder / "adapter"
+    finished = _read(folder / "finished.json")
+    if finished:
+        print(f"Already trained with these data and settings ({clock(finished['cost']['seconds'])}): loaded from {adapter.name}.")
+        return PeftModel.from_pretrained(model, adapter), Cost(**finished["cost"]), finished["log"], adapter
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "recipe.json", recipe)
+
+    model = get_peft_model(model, config)
+    if run.profile.gradient_checkpointing:
+        model.enable_input_require_grads()
+    int_labels = isinstance(examples[0]["labels"], int)
+    collator = DataCollatorWithPadding(tokenizer) if int_labels else DataCollatorForSeq2Seq(tokenizer)
+    steps = max(1, round(len(examples) / (batch_size * accumulation) * epochs))
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=epochs,
+        per_device_train_batch_size=batch_size,
+        gradient_accumulation_steps=accumulation,
+        gradient_checkpointing=run.profile.gradient_checkpointing,
+        learning_rate=learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=round(steps * warmup),
+        weight_decay=weight_decay,
+        label_smoothing_factor=label_smoothing,
+        train_sampling_strategy="group_by_length",
+        bf16=run.dtype == torch.bfloat16,
+        fp16=run.dtype == torch.float16,
+        use_cpu=run.device.type == "cpu",
+        logging_strategy="steps",
+        logging_steps=max(1, steps // lines),
+        save_strategy="epoch",
+        save_total_limit=1,
+        dataloader_pin_memory=False,
+        disable_tqdm=True,
+        report_to="none",
+        seed=run.seed,
+    )
+    progress = _Progress(folder, lines)
+    trainer = _GenreTrainer(model=model, args=arguments, train_dataset=examples, data_collator=collator, callbacks=[progress])
+    trainer.label_smoother = None
+    trainer.head_learning_rate = head_learning_rate
+    for callback in list(trainer.callback_handler.callbacks):
+        if type(callback).__name__ in ("PrinterCallback", "ProgressCallback", "NotebookProgressCallback"):
+            trainer.remove_callback(callback)
+    checkpoint = get_last_checkpoint(str(folder))
+    if checkpoint:
+        progress.log = _read(folder / "spent.json").get("log", [])
+        print(f"Continuing from {Path(checkpoint).name}, after {clock(progress.spent)} of training.")
+    with measure() as cost:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    cost.seconds = progress.seconds
+    losses = [entry["loss"] for entry in progress.log]
+    if losses and losses[-1] != losses[-1]:
+        raise ValueError("The loss is not finite: lower the learning rate, or train in fp32.")
+    model.save_pretrained(adapter)
+    write_json(folder / "finished.json", {"cost": cost.__dict__, "log": progress.log})
+    return model, cost, progress.log, adapter
+
+
+def reload_adapter(base_model, adapter: Path):
+    """Load a saved adapter, and its head, onto a fresh base model."""
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(base_model, adapter)

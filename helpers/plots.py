@@ -1,0 +1,148 @@
+"""Every figure: axes labelled, genres ordered by family, one message in the title."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from sklearn.metrics import confusion_matrix
+
+from helpers.stories import by_family, family_of
+
+sns.set_theme(context="notebook", style="whitegrid", rc={"figure.dpi": 90, "axes.titleweight": "bold", "axes.titlesize": 12})
+BLUE, ORANGE, GREY = "#3b6ea5", "#d9822b", "#9aa0a6"
+
+
+def genre_counts(table: pd.DataFrame) -> plt.Figure:
+    """Stories per genre, split by train, validation and test; families together."""
+    genres = by_family(table["genre"])
+    counts = table.groupby(["genre", "split"]).size().unstack(fill_value=0).reindex(genres)
+    wide = len(genres) > 40
+    fig, ax = plt.subplots(figsize=(15 if wide else 10, 4.5))
+    bottom = np.zeros(len(genres))
+    for split, colour in (("train", BLUE), ("validation", ORANGE), ("test", GREY)):
+        values = counts.get(split, pd.Series(0, index=genres)).to_numpy()
+        ax.bar(genres, values, bottom=bottom, color=colour, label=split, width=0.85)
+        bottom += values
+    ax.tick_params(axis="x", rotation=90, labelsize=7 if wide else 9)
+    ax.set(title="Few stories in each genre", ylabel="stories", xlabel="genre, ordered by family")
+    ax.grid(axis="x", visible=False)
+    ax.margins(x=0.01)
+    ax.legend(ncols=3, loc="upper right")
+    fig.tight_layout()
+    return fig
+
+
+def story_lengths(table: pd.DataFrame, limits: dict[str, int]) -> plt.Figure:
+    """Histogram of story lengths in words, with what each model can see.
+
+    Args:
+        table: story table.
+        limits: name of a model to the words that it sees, roughly.
+    """
+    words = table["text"].str.split().str.len()
+    fig, ax = plt.subplots(figsize=(10, 3.8))
+    sns.histplot(words, bins=40, color=BLUE, ax=ax, edgecolor="white")
+    for (name, limit), colour in zip(limits.items(), (ORANGE, "#8c3b3b", "#3b8c6a")):
+        ax.axvline(limit, color=colour, lw=2, ls="--", label=f"{name}: about {limit} words")
+    ax.set(title="How much of a story a model sees", xlabel="words in the story", ylabel="stories")
+    ax.legend()
+    fig.tight_layout()
+    return fig
+
+
+def _family_borders(ax, genres: list[str]) -> None:
+    families = [family_of(genre) for genre in genres]
+    for place in range(1, len(genres)):
+        if families[place] != families[place - 1]:
+            ax.axhline(place, color="black", lw=0.7)
+            ax.axvline(place, color="black", lw=0.7)
+
+
+def genre_similarity(centroids: np.ndarray, genres: list[str]) -> plt.Figure:
+    """Heat map of cosine similarities between genre centroids, families marked.
+
+    Args:
+        centroids: float array (genres, dimensions), rows of length 1, in the order of `genres`.
+        genres: ordered by family.
+    """
+    similarity = centroids @ centroids.T
+    np.fill_diagonal(similarity, np.nan)
+    size = 0.12 * len(genres) + 5
+    fig, ax = plt.subplots(figsize=(size + 1, size))
+    sns.heatmap(
+        similarity, cmap="viridis", square=True, ax=ax, xticklabels=genres, yticklabels=genres, cbar_kws={"label": "cosine similarity", "shrink": 0.7}
+    )
+    ax.grid(False)
+    ax.tick_params(labelsize=6 if len(genres) > 40 else 9)
+    _family_borders(ax, genres)
+    ax.set_title("Which genres lie close (lines part the families)")
+    fig.tight_layout()
+    return fig
+
+
+def confusion(predictions: pd.DataFrame, title: str) -> plt.Figure:
+    """Confusion matrix, genres ordered by family, rows of the true genre in shares."""
+    genres = by_family(set(predictions["genre"]) | set(predictions["predicted"]))
+    matrix = confusion_matrix(predictions["genre"], predictions["predicted"], labels=genres).astype(float)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    size = 0.085 * len(genres) + 4.5
+    fig, ax = plt.subplots(figsize=(size + 1, size))
+    sns.heatmap(
+        shares, cmap="Blues", vmin=0, vmax=1, square=True, ax=ax, xticklabels=genres, yticklabels=genres,
+        cbar_kws={"label": "share of the true genre's stories", "shrink": 0.7},
+    )
+    ax.grid(False)
+    ax.tick_params(labelsize=5.5 if len(genres) > 40 else 8)
+    _family_borders(ax, genres)
+    ax.set(title=title, xlabel="predicted genre", ylabel="true genre")
+    fig.tight_layout()
+    return fig
+
+
+def training_loss(logs: dict[str, list[dict]], uniform: float | None = None) -> plt.Figure:
+    """Loss over optimizer steps.
+
+    Args:
+        logs: name to training log (dicts of `step`, `loss`).
+        uniform: loss of a uniform guess over the genres, drawn as a line.
+    """
+    fig, ax = plt.subplots(figsize=(8, 3.4))
+    for (name, log), colour in zip(logs.items(), (BLUE, ORANGE, GREY)):
+        ax.plot([e["step"] for e in log], [e["loss"] for e in log], marker="o", ms=3, color=colour, label=name)
+    if uniform:
+        ax.axhline(uniform, color=GREY, ls="--", lw=1, label=f"uniform guess over the genres ({uniform:.2f})")
+    ax.set(title="Training loss", xlabel="optimizer step", ylabel="cross-entropy")
+    ax.legend()
+    fig.tight_layout()
+    return fig
+
+
+def leaderboard(rows: pd.DataFrame, title: str) -> plt.Figure:
+    """Accuracy with 95 % intervals.
+
+    Args:
+        rows: columns `name`, `accuracy`, `low`, `high`, `own` (False for published figures), best first.
+    """
+    rows = rows.iloc[::-1]
+    fig, ax = plt.subplots(figsize=(10, 0.42 * len(rows) + 1.6))
+    colours = [BLUE if own else GREY for own in rows["own"]]
+    ax.barh(rows["name"], rows["accuracy"], color=colours)
+    for place, row in enumerate(rows.itertuples()):
+        if row.high > row.low:
+            ax.plot([row.low, row.high], [place, place], color="black", lw=1.5)
+        ax.text(max(row.accuracy, row.high) + 0.012, place, f"{row.accuracy:.1%}", va="center", fontsize=10)
+    ax.set(title=title, xlabel="accuracy (black lines: 95 % interval)", xlim=(0, min(1.12, max(rows["high"].max(), 0.2) + 0.12)))
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    ax.grid(axis="y", visible=False)
+    fig.tight_layout()
+    return fig
+
+
+def save(fig: plt.Figure, path: Path) -> None:
+    """Write a figure as PNG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fig.savefig(path, dpi=110, bbox_inches="tight")

@@ -1,0 +1,120 @@
+"""Metrics, intervals, tests and the results store.
+
+Written for: peers that judged chunks instead of stories, printed one-split figures without an interval, and compared results of different
+datasets in one table.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import evaluation, runtime
+
+FACTS = {"source": "here", "sha256": "a" * 64, "rows": 4, "genres": 3}
+
+
+def table(truth, ids=None):
+    return pd.DataFrame({"story_id": ids or [str(i) for i in range(len(truth))], "genre": truth})
+
+
+def predictions(truth, predicted, ids=None, fold=-1):
+    genres = sorted(set(truth) | set(predicted))
+    scores = np.array([[1.0 if g == p else 0.0 for g in genres] for p in predicted])
+    return evaluation.predictions_from_scores(table(truth, ids), scores, genres, fold)
+
+
+def save(run, approach, frame, protocol="seed_split", facts=FACTS):
+    return evaluation.save_result(run, approach, protocol, frame, title=approach, model="none", dataset=facts, training_set={"original": 4}, settings={})
+
+
+def test_ranks_and_top_five():
+    scores = np.array([[0.1, 0.5, 0.4], [0.2, 0.3, 0.5]])
+    p = evaluation.predictions_from_scores(table(["C", "A"]), scores, ["A", "B", "C"])
+    assert p["predicted"].tolist() == ["B", "C"] and p["truth_rank"].tolist() == [2, 3]
+    assert p["top5"].iloc[0] == ["B", "C", "A"] and p["top5_scores"].iloc[0] == [0.5, 0.4, 0.1]
+
+
+def test_a_genre_that_training_never_saw_ranks_last():
+    p = evaluation.predictions_from_scores(table(["New"]), np.array([[0.1, 0.9]]), ["A", "B"])
+    assert p["truth_rank"].tolist() == [2] and p["predicted"].tolist() == ["B"]
+
+
+def test_bad_scores_are_refused():
+    with pytest.raises(ValueError, match="shape"):
+        evaluation.predictions_from_scores(table(["A"]), np.zeros((2, 2)), ["A", "B"])
+    with pytest.raises(ValueError, match="diverged"):
+        evaluation.predictions_from_scores(table(["A"]), np.array([[np.nan, 1.0]]), ["A", "B"])
+
+
+def test_metrics_by_hand():
+    m = evaluation.compute_metrics(predictions(["A", "A", "B", "C"], ["A", "B", "B", "B"]))
+    assert m["accuracy"] == 0.5 and m["recall_weighted"] == 0.5
+    assert m["precision_weighted"] == pytest.approx((2 * 1 + 1 / 3 + 0) / 4)
+    assert m["f1_macro"] == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+    assert m["accuracy_low"] <= 0.5 <= m["accuracy_high"]
+
+
+def test_interval_of_58_in_100_is_about_ten_points_either_way():
+    m = evaluation.compute_metrics(predictions(["A"] * 58 + ["B"] * 42, ["A"] * 100))
+    assert m["accuracy_low"] == pytest.approx(0.48, abs=0.02) and m["accuracy_high"] == pytest.approx(0.68, abs=0.02)
+
+
+def test_folds_give_mean_and_deviation():
+    parts = [predictions(["A", "B"], ["A", "B"], ["0", "1"], 0), predictions(["A", "B"], ["A", "A"], ["2", "3"], 1)]
+    m = evaluation.compute_metrics(pd.concat(parts, ignore_index=True))
+    assert m["accuracy"] == 0.75 and m["accuracy_sd"] == pytest.approx(np.std([1, 0.5], ddof=1))
+    assert [f["accuracy"] for f in m["folds"]] == [1.0, 0.5]
+
+
+def test_paired_test_is_mcnemars():
+    truth = ["A"] * 20
+    a = predictions(truth, ["A"] * 15 + ["B"] * 5)
+    b = predictions(truth, ["A"] * 5 + ["B"] * 15)
+    t = evaluation.paired_test(a, b)
+    assert t["n"] == 20 and t["difference"] == 0.5 and t["p"] == pytest.approx(2 / 2**10)
+    assert t["low"] > 0
+    assert evaluation.paired_test(a, a)["p"] == 1.0
+    with pytest.raises(ValueError, match="no story in common"):
+        evaluation.paired_test(a, predictions(["A"], ["A"], ["x"]))
+
+
+def test_confusions_in_words():
+    c = evaluation.confusions(predictions(["A", "A", "A", "B"], ["B", "B", "A", "A"]))
+    assert c.iloc[0].tolist() == ["A", "B", 2, 3]
+
+
+def test_store_keeps_what_can_be_recomputed(run):
+    p = predictions(["A", "A", "B", "C"], ["A", "B", "B", "B"])
+    saved = save(run, "one", p)
+    (loaded,), left_out = evaluation.load_results(run, FACTS)
+    assert not left_out and evaluation.compute_metrics(loaded["predictions"]) == saved["metrics"] == loaded["metrics"]
+    assert saved["facts"]["profile"] == "smoke" and set(saved["facts"]["versions"]) == set(runtime.LIBRARIES)
+
+
+def test_other_datasets_and_profiles_never_stand_beside_each_other(run, tmp_path):
+    p = predictions(["A", "B"], ["A", "B"])
+    save(run, "mine", p)
+    save(run, "other", p, facts=FACTS | {"sha256": "b" * 64})
+    run.facts = run.facts | {"profile": "t4"}
+    save(run, "big", p)
+    kept, left_out = evaluation.load_results(run, FACTS)
+    assert [r["approach"] for r in kept] == ["mine"] and len(left_out) == 2
+    assert any("another dataset" in line for line in left_out) and any("profile t4" in line for line in left_out)
+
+
+def test_leaderboard_shows_what_was_not_run(run):
+    save(run, "tfidf_svm", predictions(["A", "B"], ["A", "B"]))
+    results, _ = evaluation.load_results(run, FACTS)
+    board = evaluation.leaderboard(results, evaluation.EXPECTED)
+    assert board.loc["SetFit", "accuracy"] == "not run" and board.iloc[0]["accuracy"] == "100.0%"
+    assert len(board) == len(evaluation.EXPECTED)
+
+
+def test_no_results_names_the_notebooks_to_run(run):
+    with pytest.raises(FileNotFoundError, match="notebooks 04 to 06"):
+        evaluation.dataset_of_results(run)
+
+
+def test_the_seeds_table_is_there():
+    published = evaluation.published_results()
+    assert published.query("project == 'seed'")["accuracy"].tolist() == [0.0113, 0.0737, 0.07, 0.58]

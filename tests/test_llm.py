@@ -1,0 +1,221 @@
+"""The LLM approaches on a tiny model: tokens, labels, masks, pooling, scores, and what is saved.
+
+Written for the defects that kept the seed's LLM approaches at 7 %: the answer cut off with the story, free generation scored by string match,
+a loss that touched the padding, an adapter loaded from another folder, and a head that was left out of the saved adapter.
+"""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from peft import LoraConfig
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, Qwen2ForSequenceClassification
+
+from helpers import llm, lora
+
+PROMPT = "Classify:\n{story}\nGenre:\n"
+LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    texts = ["Mystery Comedy Noir Western Classify: Genre: the of and horse jury laugh gun ship star wolf rain"] * 3
+    bpe = Tokenizer(models.BPE(unk_token="<unk>"))
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    specials = ["<unk>", "<pad>", "<s>", "</s>"]
+    bpe.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=400, special_tokens=specials, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe, unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>", padding_side="left"
+    )
+
+
+@pytest.fixture
+def eight():
+    """Eight stories of four genres, two of whose names begin alike."""
+    rows = [
+        ("Mystery", "who took the ring from the locked room"), ("Mystery", "the clock had stopped and nobody knew why"),
+        ("Mystery Comedy", "the vicar hid the cheese and everybody laughed"), ("Mystery Comedy", "a goose gave evidence against the mayor"),
+        ("Western", "the sheriff rode into town at noon"), ("Western", "cattle dust and a borrowed gun"),
+        ("Noir", "rain on the neon and a dame with a past"), ("Noir", "I drank alone until the dead man called"),
+    ]
+    table = pd.DataFrame(rows, columns=["genre", "text"])
+    return table.assign(title=[f"T{i}" for i in range(8)], story_id=[str(i) for i in range(8)])
+
+
+GENRES = ["Mystery", "Mystery Comedy", "Noir", "Western"]
+
+
+def config(tokenizer, **changes):
+    return Qwen2Config(
+        **{
+            "vocab_size": len(tokenizer), "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "num_key_value_heads": 2, "pad_token_id": tokenizer.pad_token_id, "use_cache": False, "initializer_range": 0.2,
+        }
+        | changes
+    )  # fmt: skip
+
+
+def causal(tokenizer):
+    torch.manual_seed(0)
+    return Qwen2ForCausalLM(config(tokenizer))
+
+
+def with_head(tokenizer):
+    torch.manual_seed(0)
+    model = Qwen2ForSequenceClassification(config(tokenizer, num_labels=len(GENRES)))
+    model.score = lora.classification_head(model, len(GENRES))
+    return model
+
+
+def lora_config(task):
+    return LoraConfig(r=16, lora_alpha=32, target_modules=LAYERS, lora_dropout=0.0, task_type=task)
+
+
+def fp32(run):
+    return dataclasses.replace(run, dtype=torch.float32)
+
+
+def test_the_middle_is_cut():
+    assert llm.cut_middle(list(range(10)), 4) == [0, 1, 8, 9]
+    assert llm.cut_middle(list(range(10)), 5) == [0, 1, 2, 8, 9]
+    assert llm.cut_middle([1, 2], 4) == [1, 2]
+
+
+@pytest.mark.parametrize("limit", [1, 8, 1000])
+def test_prompt_and_answer_are_never_cut(tokenizer, eight, limit):
+    eight = eight.assign(text=eight["text"] * 30)
+    for example, genre in zip(llm.instruction_examples(tokenizer, eight, limit, PROMPT), eight["genre"]):
+        supervised = [i for i, label in zip(example["input_ids"], example["labels"]) if label != -100]
+        assert supervised == llm.answer_ids(tokenizer, genre) and supervised[-1] == tokenizer.eos_token_id
+        before, after = (tokenizer(part, add_special_tokens=False)["input_ids"] for part in PROMPT.split("{story}"))
+        prompt = example["input_ids"][1 : -len(supervised)]
+        assert prompt[: len(before)] == before and prompt[-len(after) :] == after
+        assert len(prompt) - len(before) - len(after) == min(limit, len(prompt) - len(before) - len(after)) > 0
+
+
+def test_prompt_needs_one_story(tokenizer, eight):
+    with pytest.raises(ValueError, match="exactly once"):
+        llm.prompt_ids(tokenizer, eight, 10, "no story here")
+
+
+def test_padding_is_on_the_left_and_masked(tokenizer):
+    batch = llm.pad_batch(tokenizer, [[5], [6, 7, 8]], "cpu")
+    assert batch["input_ids"][0].tolist() == [1, 1, 5] and batch["attention_mask"][0].tolist() == [0, 0, 1]
+
+
+def test_shared_prefix_scores_are_those_of_whole_sequences(run, tokenizer, eight):
+    model = causal(tokenizer).eval()
+    prompts = llm.prompt_ids(tokenizer, eight.head(3), 20, PROMPT)
+    scores = llm.score_genres(fp32(run), model, tokenizer, prompts, GENRES, names_at_once=3)
+    expected = np.zeros_like(scores)
+    for row, prompt in enumerate(prompts):
+        for column, genre in enumerate(GENRES):
+            answer = llm.answer_ids(tokenizer, genre)
+            with torch.no_grad():
+                logits = torch.log_softmax(model(torch.tensor([prompt + answer])).logits[0], -1)
+            expected[row, column] = sum(logits[len(prompt) - 1 + i, token].item() for i, token in enumerate(answer))
+    expected = np.exp(expected - expected.max(1, keepdims=True))
+    np.testing.assert_allclose(scores, expected / expected.sum(1, keepdims=True), atol=1e-5)
+    assert scores.sum(1) == pytest.approx(np.ones(3))
+
+
+def test_padding_does_not_change_predictions_or_embeddings(run, tokenizer, eight):
+    model = with_head(tokenizer)
+    examples = llm.classification_examples(tokenizer, eight, 30)
+    alone = np.concatenate([llm.classify(fp32(run), model, tokenizer, [e]) for e in examples])
+    np.testing.assert_allclose(llm.classify(fp32(run), model, tokenizer, examples, batch_size=8), alone, atol=1e-5)
+    together = llm.embed_stories(fp32(run), model, tokenizer, examples, batch_size=8)
+    for name, vectors in together.items():
+        one = np.concatenate([llm.embed_stories(fp32(run), model, tokenizer, [e])[name] for e in examples])
+        np.testing.assert_allclose(vectors, one, atol=1e-4)
+
+
+def test_loss_of_the_kept_logits_is_the_loss_of_all(tokenizer, eight, tmp_path):
+    model = causal(tokenizer).eval()
+    examples = llm.instruction_examples(tokenizer, eight, 30, PROMPT)
+    from transformers import DataCollatorForSeq2Seq, TrainingArguments
+
+    trainer = lora._GenreTrainer(model=model, args=TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to="none"))
+    batch = DataCollatorForSeq2Seq(tokenizer)(examples)
+    with torch.no_grad():
+        whole = model(**batch).loss.item()
+        kept = trainer.compute_loss(model, dict(batch)).item()
+    assert kept == pytest.approx(whole, abs=1e-5)
+
+
+@pytest.mark.parametrize("approach", ["head", "instruction"])
+def test_overfits_eight_stories_and_reloads_exactly(run, tokenizer, eight, approach):
+    run = fp32(run)
+    if approach == "head":
+        build, task = with_head, "SEQ_CLS"
+        examples = llm.classification_examples(tokenizer, eight, 40, GENRES)
+
+        def score(model):
+            return llm.classify(run, model, tokenizer, examples)
+    else:
+        build, task = causal, "CAUSAL_LM"
+        examples = llm.instruction_examples(tokenizer, eight, 40, PROMPT)
+
+        def score(model):
+            return llm.score_genres(run, model, tokenizer, llm.prompt_ids(tokenizer, eight, 40, PROMPT), GENRES)
+
+    base = score(build(tokenizer))
+    model, cost, log, adapter = lora.train_lora(
+        run, approach, build(tokenizer), tokenizer, lora_config(task), examples, epochs=30, learning_rate=5e-3, batch_size=4
+    )
+    scores = score(model)
+    assert [GENRES[i] for i in scores.argmax(1)] == eight["genre"].tolist()
+    assert log[-1]["loss"] < 0.1 < log[0]["loss"] and cost.seconds > 0
+    fresh = build(tokenizer)
+    if approach == "head":  # a head that was not saved would show here
+        torch.nn.init.normal_(fresh.score[1].weight)
+    assert (score(lora.reload_adapter(fresh, adapter)) == scores).all()
+    if approach == "instruction":
+        with model.disable_adapter():
+            assert (score(model) == base).all()
+
+
+def test_a_finished_training_is_loaded_not_repeated(run, tokenizer, eight, capsys):
+    run = fp32(run)
+    examples = llm.classification_examples(tokenizer, eight, 40, GENRES)
+    options = {"epochs": 2, "learning_rate": 1e-3, "batch_size": 4}
+    first, cost, _, adapter = lora.train_lora(run, "x", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, **options)
+    again, cost_again, _, adapter_again = lora.train_lora(run, "x", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, **options)
+    assert "Already trained" in capsys.readouterr().out and adapter == adapter_again and cost_again == cost
+    same = [llm.classify(run, m, tokenizer, examples) for m in (first, again)]
+    assert (same[0] == same[1]).all()
+    _, _, _, other = lora.train_lora(run, "x", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples[:4], **options)
+    assert other != adapter
+
+
+def test_a_training_that_was_cut_off_continues(run, tokenizer, eight, monkeypatch, capsys):
+    run = fp32(run)
+    examples = llm.classification_examples(tokenizer, eight, 40, GENRES)
+    options = {"epochs": 4, "learning_rate": 1e-3, "batch_size": 4}
+    whole, *_ = lora.train_lora(run, "whole", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, **options)
+
+    class Killed(Exception):
+        pass
+
+    def die(self, args, state, control, **kwargs):
+        if state.epoch >= 2:
+            raise Killed
+
+    monkeypatch.setattr(lora._Progress, "on_epoch_begin", die, raising=False)
+    with pytest.raises(Killed):
+        lora.train_lora(run, "cut", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, **options)
+    monkeypatch.undo()
+    capsys.readouterr()
+    resumed, cost, _, _ = lora.train_lora(run, "cut", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, **options)
+    assert "Continuing from checkpoint-4" in capsys.readouterr().out
+    np.testing.assert_allclose(
+        llm.classify(run, resumed, tokenizer, examples), llm.classify(run, whole, tokenizer, examples), atol=1e-5
+    )
+
+
+def test_nothing_to_train_on_is_an_error(run, tokenizer):
+    with pytest.raises(ValueError, match="no training examples"):
+        lora.train_lora(run, "x", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), [], epochs=1, learning_rate=1e-3)
