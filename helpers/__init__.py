@@ -7,9 +7,12 @@
 `models`        where pretrained weights come from: the Hub, a folder, or a package
 `providers`     who writes augmented text: Groq, any compatible endpoint, or recorded answers
 `journal`       the append-only record of every answer that was asked for
-`augmentation`  the gates an answer must pass, and the training set that notebooks 04 to 06 share
+`gates`         what an answer must pass before it counts as a training example
+`augmentation`  what to ask for, asking for it, and the training set that notebooks 04 to 06 share
+`worth`         what augmentation is worth, on the same folds
 `encoders`      sentence embeddings of whole stories, SetFit
 `lexical`       the TF-IDF baseline
+`fusion`        several classifiers' scores added up, with weights learned inside the training set
 `llm`           tokenising stories for an LLM, embedding them, scoring genre names
 `lora`          LoRA training, for a classification head and for instructions
 `evaluation`    metrics with intervals, paired tests, confusions, and the results store

@@ -9,8 +9,11 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+import pandas as pd
 import torch
+from sklearn.linear_model import LogisticRegression
 
+from helpers.lexical import decision_scores
 from helpers.runtime import Run
 
 
@@ -61,6 +64,22 @@ def _windows(encoder, text: str) -> list[str]:
     return pieces or [text]
 
 
+def embed_with_title(run: Run, encoder, label: str, table: pd.DataFrame) -> np.ndarray:
+    """Embed story and title, side by side: float32 array (stories, 2 × dimensions)."""
+    return np.hstack([embed(run, encoder, label, table[column].tolist()) for column in ("text", "title")])
+
+
+def head_scores(run: Run, encoder, label: str, rows: pd.DataFrame, judged: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+    """Fit a logistic regression on the frozen encoder's embeddings of training rows, and score judged stories.
+
+    Returns:
+        Log-odds (stories, genres), and the genres of the columns.
+    """
+    head = LogisticRegression(C=30, max_iter=2000)
+    head.fit(embed_with_title(run, encoder, label, rows), rows["genre"])
+    return decision_scores(head, embed_with_title(run, encoder, label, judged)), list(head.classes_)
+
+
 def train_setfit(run: Run, encoder, texts: list[str], genres: list[str], arguments):
     """Train a SetFit classifier (Tunstall et al., 2022): contrastive pairs for the encoder, then a logistic head.
 
@@ -75,7 +94,6 @@ def train_setfit(run: Run, encoder, texts: list[str], genres: list[str], argumen
     """
     from datasets import Dataset
     from setfit import SetFitModel, Trainer
-    from sklearn.linear_model import LogisticRegression
 
     model = SetFitModel(model_body=encoder, model_head=LogisticRegression(max_iter=1000), labels=sorted(set(genres)))
     trainer = Trainer(model=model, args=arguments, train_dataset=Dataset.from_dict({"text": texts, "label": genres}))

@@ -30,6 +30,7 @@ EXPECTED = {
     "instruct_lora_tuned": "LLM, instruction LoRA (tuned)",
     "tfidf_svm": "TF-IDF + linear SVM",
     "encoder_logreg": "frozen encoder + logistic regression",
+    "fused": "words + encoder, fused",
     "setfit": "SetFit",
 }
 """Approaches that the notebooks 04 to 06 can run on the seed split."""

@@ -15,7 +15,7 @@ def tfidf_svm() -> Pipeline:
     Source: shawky-gamal-22/story-dataset-ai-system (1-2 grams, min_df 2, 50,000 features, sublinear; `LinearSVC(C=1)`).
     """
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, max_features=50_000, sublinear_tf=True)
-    return make_pipeline(vectorizer, LinearSVC(C=1.0))
+    return make_pipeline(vectorizer, LinearSVC(C=1.0, random_state=42))
 
 
 def with_title(table: pd.DataFrame, repeat: int = 3, column: str = "text") -> list[str]:
@@ -27,3 +27,13 @@ def decision_scores(model, texts) -> np.ndarray:
     """Decision values as an array (texts, genres), also where two genres give a single column."""
     scores = model.decision_function(texts)
     return np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
+
+
+def scores(rows: pd.DataFrame, judged: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+    """Fit `tfidf_svm` on training rows with their titles, and score judged stories.
+
+    Returns:
+        Decision values (stories, genres), and the genres of the columns.
+    """
+    model = tfidf_svm().fit(with_title(rows), rows["genre"])
+    return decision_scores(model, with_title(judged)), list(model.classes_)

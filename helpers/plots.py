@@ -16,6 +16,13 @@ sns.set_theme(context="notebook", style="whitegrid", rc={"figure.dpi": 90, "axes
 BLUE, ORANGE, GREY = "#3b6ea5", "#d9822b", "#9aa0a6"
 
 
+def _finished(fig: plt.Figure) -> plt.Figure:
+    """Lay the figure out and close it: a notebook then shows it once, as the cell's value, and not a second time by itself."""
+    fig.tight_layout()
+    plt.close(fig)
+    return fig
+
+
 def genre_counts(table: pd.DataFrame) -> plt.Figure:
     """Stories per genre, split by train, validation and test; families together."""
     genres = by_family(table["genre"])
@@ -32,8 +39,7 @@ def genre_counts(table: pd.DataFrame) -> plt.Figure:
     ax.grid(axis="x", visible=False)
     ax.margins(x=0.01)
     ax.legend(ncols=3, loc="upper right")
-    fig.tight_layout()
-    return fig
+    return _finished(fig)
 
 
 def story_lengths(table: pd.DataFrame, limits: dict[str, int]) -> plt.Figure:
@@ -50,8 +56,7 @@ def story_lengths(table: pd.DataFrame, limits: dict[str, int]) -> plt.Figure:
         ax.axvline(limit, color=colour, lw=2, ls="--", label=f"{name}: about {limit} words")
     ax.set(title="How much of a story a model sees", xlabel="words in the story", ylabel="stories")
     ax.legend()
-    fig.tight_layout()
-    return fig
+    return _finished(fig)
 
 
 def _family_borders(ax, genres: list[str]) -> None:
@@ -80,8 +85,7 @@ def genre_similarity(centroids: np.ndarray, genres: list[str]) -> plt.Figure:
     ax.tick_params(labelsize=6 if len(genres) > 40 else 9)
     _family_borders(ax, genres)
     ax.set_title("Which genres lie close (lines part the families)")
-    fig.tight_layout()
-    return fig
+    return _finished(fig)
 
 
 def confusion(predictions: pd.DataFrame, title: str) -> plt.Figure:
@@ -99,8 +103,7 @@ def confusion(predictions: pd.DataFrame, title: str) -> plt.Figure:
     ax.tick_params(labelsize=5.5 if len(genres) > 40 else 8)
     _family_borders(ax, genres)
     ax.set(title=title, xlabel="predicted genre", ylabel="true genre")
-    fig.tight_layout()
-    return fig
+    return _finished(fig)
 
 
 def training_loss(logs: dict[str, list[dict]], uniform: float | None = None) -> plt.Figure:
@@ -117,8 +120,7 @@ def training_loss(logs: dict[str, list[dict]], uniform: float | None = None) -> 
         ax.axhline(uniform, color=GREY, ls="--", lw=1, label=f"uniform guess over the genres ({uniform:.2f})")
     ax.set(title="Training loss", xlabel="optimizer step", ylabel="cross-entropy")
     ax.legend()
-    fig.tight_layout()
-    return fig
+    return _finished(fig)
 
 
 def leaderboard(rows: pd.DataFrame, title: str) -> plt.Figure:
@@ -138,8 +140,7 @@ def leaderboard(rows: pd.DataFrame, title: str) -> plt.Figure:
     ax.set(title=title, xlabel="accuracy (black lines: 95 % interval)", xlim=(0, min(1.12, max(rows["high"].max(), 0.2) + 0.12)))
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     ax.grid(axis="y", visible=False)
-    fig.tight_layout()
-    return fig
+    return _finished(fig)
 
 
 def save(fig: plt.Figure, path: Path) -> None:

@@ -69,8 +69,8 @@ def run(profile: str, only: str = "", workspace: Path | None = None, parameters:
         values |= (parameters or {}).get("", {}) | (parameters or {}).get(name, {})
         try:
             papermill.execute_notebook(
-                FOLDER / f"{name}.ipynb", out / f"{name}.ipynb", parameters=values, cwd=str(FOLDER), kernel_name="python3",
-                log_output=True, stdout_file=sys.stdout, stderr_file=sys.stderr, progress_bar=False,
+                FOLDER / f"{name}.ipynb", out / f"{name}.ipynb", parameters=values, cwd=str(FOLDER), kernel_name="python3", language="python",
+                stdout_file=sys.stdout, stderr_file=sys.stderr, progress_bar=False,
             )
         except PapermillExecutionError as error:
             print(f"\n{name} failed: {error.ename}: {error.evalue}\nSee {relative(out / name)}.ipynb.", file=sys.stderr)

@@ -1,0 +1,61 @@
+"""Story embeddings, the lexical baseline and SetFit, with the real small encoder.
+
+Written for: encoders that silently read the first 256 word pieces of a 1,200-piece story, and embeddings computed anew in every notebook.
+"""
+
+import numpy as np
+import pytest
+from setfit import TrainingArguments
+
+from helpers import encoders, lexical, models
+
+
+@pytest.fixture
+def encoder(run):
+    return models.load_encoder(run, models.PACKAGED_ENCODER)
+
+
+def test_windows_cover_the_story(encoder):
+    model, _ = encoder
+    text = " ".join(f"word{i}" for i in range(900))
+    windows = encoders._windows(model, text)
+    assert len(windows) > 3 and all(len(model.tokenizer(w)["input_ids"]) <= model.max_seq_length + 2 for w in windows)
+    assert windows[0].startswith("word0 ") and encoders._windows(model, "") == [""]
+    assert encoders._windows(model, "short") == ["short"]
+
+
+def test_embeddings_are_unit_length_see_the_end_and_are_kept(run, encoder, monkeypatch):
+    model, label = encoder
+    long = "A sheriff rode into town. " * 80
+    texts = [long, long + "The starship fired on the imperial fleet. " * 60, "A sheriff rode into town."]
+    vectors = encoders.embed(run, model, label, texts)
+    assert vectors.shape == (3, 384) and vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert vectors[0] @ vectors[1] < 0.95  # the opening alone would give the same vector
+    opening = encoders.embed(run, model, label, texts, windows=False)
+    assert opening[0] @ opening[1] > 0.999
+    monkeypatch.setattr(model, "encode", lambda *a, **k: pytest.fail("embedded again"))
+    assert (encoders.embed(run, model, label, texts) == vectors).all()
+
+
+def test_lexical_baseline(sample):
+    some = sample[sample["genre"].isin(["Western", "Space Opera"])]
+    train, test = some[some["fold"] != 0], some[some["fold"] == 0]
+    model = lexical.tfidf_svm().fit(lexical.with_title(train), train["genre"])
+    scores = lexical.decision_scores(model, lexical.with_title(test))
+    assert scores.shape == (len(test), 2)
+    assert (np.array(model.classes_)[scores.argmax(1)] == test["genre"]).all()
+    assert lexical.with_title(test.head(1).assign(title=""))[0] == test.iloc[0]["text"]
+
+
+def test_setfit_learns_and_moves_the_encoder(run, encoder, sample, tmp_path):
+    model, _ = encoder
+    some = sample[sample["genre"].isin(["Western", "Space Opera", "Legal Drama"])]
+    train, test = some[some["split"] == "train"].groupby("genre").head(4), some[some["split"] != "train"]
+    before = model.encode(["A sheriff"])[0]
+    arguments = TrainingArguments(output_dir=str(tmp_path), num_iterations=1, num_epochs=1, batch_size=8, report_to="none", show_progress_bar=False)
+    trained = encoders.train_setfit(run, model, train["text_clean"].tolist(), train["genre"].tolist(), arguments)
+    scores, genres = encoders.setfit_scores(run, trained, test["text_clean"].tolist())
+    assert genres == sorted(set(some["genre"])) and scores.sum(1) == pytest.approx(np.ones(len(test)))
+    assert np.mean([genres[i] == g for i, g in zip(scores.argmax(1), test["genre"])]) >= 0.8
+    assert not np.allclose(before, model.encode(["A sheriff"])[0])

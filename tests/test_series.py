@@ -1,0 +1,91 @@
+"""The whole series, headless, on a tiny subset with the real models; and the commands around it.
+
+Written for: notebooks that work alone and not in a row.
+"""
+
+import json
+
+import nbformat
+import pandas as pd
+import pytest
+
+from helpers import series
+
+TINY = {
+    "01_clean": {"GENRES": 4},
+    "04_seqcls_lora": {"STORY_TOKENS": 32, "EPOCHS": 1},
+    "05_instruct_lora": {"STORY_TOKENS": 32, "EPOCHS": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("series")
+    series.run("smoke", workspace=folder, parameters=TINY)
+    return folder
+
+
+def test_every_approach_has_a_result(workspace):
+    found = {path.parent.parent.name: json.loads(path.read_text()) for path in (workspace / "results").glob("*/seed_split/metrics.json")}
+    wanted = {
+        "seqcls_untrained", "seqcls_frozen", "seqcls_lora_tuned", "instruct_untrained", "instruct_lora_tuned", "tfidf_svm", "encoder_logreg", "setfit",
+    }  # fmt: skip
+    assert wanted <= set(found)
+    assert all(found[name]["metrics"]["n"] == 4 and found[name]["dataset"]["genres"] == 4 for name in wanted)
+    assert all(found[name]["cost"]["train"]["seconds"] > 0 for name in ("seqcls_lora_tuned", "instruct_lora_tuned", "setfit", "tfidf_svm"))
+
+
+def test_all_approaches_trained_on_the_same_rows(workspace):
+    sets = {
+        name: json.loads((workspace / "results" / name / "seed_split" / "metrics.json").read_text())["training_set"]
+        for name in ("seqcls_lora_tuned", "instruct_lora_tuned", "tfidf_svm", "setfit")
+    }
+    assert len({json.dumps(s, sort_keys=True) for s in sets.values()}) == 1
+    assert sets["setfit"]["original"] == 32 and sets["setfit"]["synthetic"] > 0 and sets["setfit"]["paraphrase"] > 0
+
+
+def test_folds_judge_every_story_once(workspace):
+    table = pd.read_parquet(workspace / "stories.parquet")
+    for name in ("tfidf_svm", "encoder_logreg"):
+        predictions = pd.read_parquet(workspace / "results" / name / "five_fold" / "predictions.parquet")
+        assert sorted(predictions["story_id"]) == sorted(table["story_id"])
+
+
+def test_the_comparison_is_rendered(workspace):
+    page = (workspace / "notebooks" / "07_compare.html").read_text(encoding="utf-8")
+    assert "SetFit" in page and "not run" in page and "<img" in page
+
+
+def test_executed_notebooks_can_be_recorded(workspace, tmp_path, monkeypatch):
+    monkeypatch.setattr(series, "FOLDER", tmp_path)
+    series.record(workspace)
+    for name in series.NOTEBOOKS:
+        notebook = nbformat.read(tmp_path / f"{name}.ipynb", as_version=4)
+        assert not any("injected-parameters" in cell.metadata.get("tags", []) for cell in notebook.cells)
+        assert "papermill" not in notebook.metadata
+
+
+def test_part_of_the_series():
+    assert series.choose("01 06,07_compare") == ["01_clean", "06_setfit", "07_compare"]
+    assert series.choose("") == list(series.NOTEBOOKS)
+    with pytest.raises(ValueError, match="fits no notebook"):
+        series.choose("08")
+
+
+def test_a_failing_notebook_stops_with_its_error(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        series.run("smoke", only="04", workspace=tmp_path)
+    assert "Run notebook 01_clean first" in capsys.readouterr().err
+
+
+def test_the_address_is_written_everywhere(tmp_path, monkeypatch):
+    (tmp_path / "helpers").mkdir()
+    (tmp_path / "notebooks").mkdir()
+    for path in ("helpers/config.py", "README.md", "notebooks/01_clean.ipynb"):
+        (tmp_path / path).write_text(f"at {series.REPOSITORY}!")
+    monkeypatch.setattr(series, "PROJECT", tmp_path)
+    monkeypatch.setattr(series, "FOLDER", tmp_path / "notebooks")
+    series.address("me/mine")
+    assert all((tmp_path / path).read_text() == "at me/mine!" for path in ("helpers/config.py", "README.md", "notebooks/01_clean.ipynb"))
+    with pytest.raises(ValueError, match="owner/name"):
+        series.address("nonsense")
