@@ -113,7 +113,7 @@ def read_worth(run: Run, facts: dict) -> tuple[pd.DataFrame, pd.DataFrame] | Non
 def as_text(values: pd.DataFrame) -> pd.DataFrame:
     """The first table of `read_worth` as strings, ready to be shown: each figure with its 95 % interval."""
     shown = values[["model", "training set"]].copy()
-    shown["rows"] = values["rows"].astype("Int64").astype(str).replace("<NA>", "not run")
+    shown["rows"] = ["not run" if pd.isna(count) else f"{count:.0f}" for count in values["rows"]]
     for name in ("accuracy", "macro F1", "gain"):
         low, high = (values[f"{name} {end}"].map("{:.3f}".format) for end in ("low", "high"))
         shown[name] = (values[name].map("{:.3f}".format) + " (" + low + " to " + high + ")").where(values[name].notna(), "")
