@@ -7,14 +7,16 @@ stands for the story. Embeddings are computed once and kept in the workspace by 
 from __future__ import annotations
 
 import hashlib
+import time
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.linear_model import LogisticRegression
+from transformers import TrainerCallback
 
 from helpers.lexical import decision_scores
-from helpers.runtime import Run
+from helpers.runtime import Run, progress_line
 
 
 def embed(run: Run, encoder, label: str, texts: list[str], windows: bool = True) -> np.ndarray:
@@ -60,7 +62,11 @@ def _windows(encoder, text: str) -> list[str]:
     size = encoder.max_seq_length - 2
     spans = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
     starts = range(0, max(len(spans), 1), size)
-    pieces = [text[spans[s][0] : spans[min(s + size, len(spans)) - 1][1]] for s in starts if spans and (s == 0 or len(spans) - s >= size // 4)]
+    pieces = [
+        text[spans[s][0] : spans[min(s + size, len(spans)) - 1][1]]
+        for s in starts
+        if spans and (s == 0 or len(spans) - s >= size // 4)
+    ]
     return pieces or [text]
 
 
@@ -78,6 +84,17 @@ def head_scores(run: Run, encoder, label: str, rows: pd.DataFrame, judged: pd.Da
     head = LogisticRegression(C=30, max_iter=2000)
     head.fit(embed_with_title(run, encoder, label, rows), rows["genre"])
     return decision_scores(head, embed_with_title(run, encoder, label, judged)), list(head.classes_)
+
+
+class _Progress(TrainerCallback):
+    """Print a line five times in a training."""
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.begin = time.perf_counter()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step % max(1, state.max_steps // 5) == 0:
+            print(progress_line(state.global_step, state.max_steps, time.perf_counter() - self.begin))
 
 
 def train_setfit(run: Run, encoder, texts: list[str], genres: list[str], arguments):
@@ -100,6 +117,7 @@ def train_setfit(run: Run, encoder, texts: list[str], genres: list[str], argumen
     for callback in list(trainer.st_trainer.callback_handler.callbacks):
         if type(callback).__name__ in ("NotebookProgressCallback", "PrinterCallback", "ProgressCallback"):
             trainer.st_trainer.remove_callback(callback)
+    trainer.st_trainer.add_callback(_Progress())
     with run.autocast():
         trainer.train()
     model.model_body.eval()

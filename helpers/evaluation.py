@@ -120,7 +120,8 @@ def compute_metrics(predictions: pd.DataFrame, resamples: int = 2000, seed: int 
             "f1_macro": float(np.mean(macros)),
             "f1_macro_sd": float(np.std(macros, ddof=1)) if len(folds) > 1 else 0.0,
             "folds": [
-                {"fold": int(f), "n": len(p), "accuracy": a, "f1_macro": m} for f, p, a, m in zip(folds, parts, accuracies, macros)
+                {"fold": int(f), "n": len(p), "accuracy": a, "f1_macro": m}
+                for f, p, a, m in zip(folds, parts, accuracies, macros)
             ],
         }
     return result

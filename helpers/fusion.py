@@ -30,7 +30,11 @@ def aligned(part: Part, rows: pd.DataFrame, judged: pd.DataFrame, genres: list[s
 
 
 def fuse(
-    parts: dict[str, Part], train: pd.DataFrame, rows_for: Callable[[pd.Series], pd.DataFrame], judged: pd.DataFrame, seed: int = 42
+    parts: dict[str, Part],
+    train: pd.DataFrame,
+    rows_for: Callable[[pd.Series], pd.DataFrame],
+    judged: pd.DataFrame,
+    seed: int = 42,
 ) -> tuple[np.ndarray, list[str], dict[str, float]]:
     """Fit parts and weights on training stories and score the judged ones.
 

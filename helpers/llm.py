@@ -34,7 +34,9 @@ def story_ids(tokenizer, table: pd.DataFrame, limit: int, column: str = "text", 
         column: which text.
         title: whether the title stands before the text.
     """
-    texts = [f"{row.title}\n{getattr(row, column)}" if title and row.title else getattr(row, column) for row in table.itertuples()]
+    texts = [
+        f"{row.title}\n{getattr(row, column)}" if title and row.title else getattr(row, column) for row in table.itertuples()
+    ]
     return [cut_middle(ids, limit) for ids in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]]
 
 
@@ -42,7 +44,9 @@ def _begin(tokenizer) -> list[int]:
     return [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
 
 
-def classification_examples(tokenizer, table: pd.DataFrame, limit: int, genres: list[str] | None = None, **options) -> list[dict]:
+def classification_examples(
+    tokenizer, table: pd.DataFrame, limit: int, genres: list[str] | None = None, **options
+) -> list[dict]:
     """Examples for a model with a classification head.
 
     Args:
@@ -153,7 +157,9 @@ def classify(run: Run, model, tokenizer, examples: list[dict], batch_size: int =
 
 
 @torch.inference_mode()
-def score_genres(run: Run, model, tokenizer, prompts: list[list[int]], genres: list[str], names_at_once: int = 32) -> np.ndarray:
+def score_genres(
+    run: Run, model, tokenizer, prompts: list[list[int]], genres: list[str], names_at_once: int = 32
+) -> np.ndarray:
     """Probability of each genre's name as the answer to each prompt.
 
     The prompt is computed once; its key-value cache is then shared by all names. A name's score is the log-probability of
@@ -204,7 +210,9 @@ def score_genres(run: Run, model, tokenizer, prompts: list[list[int]], genres: l
 
 
 @torch.inference_mode()
-def answer_freely(run: Run, model, tokenizer, prompts: list[list[int]], max_new_tokens: int = 12, batch_size: int = 4) -> list[str]:
+def answer_freely(
+    run: Run, model, tokenizer, prompts: list[list[int]], max_new_tokens: int = 12, batch_size: int = 4
+) -> list[str]:
     """Greedy free answers, only to see how often they leave the label set: the text up to the first line break."""
     model.eval()
     answers = [""] * len(prompts)

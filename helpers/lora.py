@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from transformers import DataCollatorForSeq2Seq, DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
-from helpers.runtime import Cost, Run, clock, measure, write_json
+from helpers.runtime import Cost, Run, clock, measure, progress_line, write_json
 
 
 def classification_head(model, genres: int) -> nn.Sequential:
@@ -80,9 +80,15 @@ class _Progress(TrainerCallback):
     def on_log(self, args, state, control, logs=None, **kwargs):
         if not logs or "loss" not in logs:
             return
-        self.log.append({"step": state.global_step, "epoch": round(state.epoch, 3), "loss": float(logs["loss"]), "seconds": round(self.seconds, 1)})
-        left = self.seconds / max(state.global_step, 1) * (state.max_steps - state.global_step)
-        print(f"step {state.global_step:>5} of {state.max_steps}   loss {float(logs['loss']):.3f}   {clock(self.seconds)} spent, {clock(left)} left")
+        self.log.append(
+            {
+                "step": state.global_step,
+                "epoch": round(state.epoch, 3),
+                "loss": float(logs["loss"]),
+                "seconds": round(self.seconds, 1),
+            }
+        )
+        print(progress_line(state.global_step, state.max_steps, self.seconds, f"loss {float(logs['loss']):.3f}"))
 
     def on_save(self, args, state, control, **kwargs):
         write_json(self.folder / "spent.json", {"seconds": self.seconds, "log": self.log})
@@ -138,15 +144,28 @@ def train_lora(
         "config": {key: sorted(v) if isinstance(v, set) else str(v) for key, v in config.to_dict().items()},
         "model": model.config._name_or_path.rsplit("/", 1)[-1],
         "examples": hashlib.sha256(json.dumps(examples).encode()).hexdigest(),
-        "training": [epochs, learning_rate, head_learning_rate, batch_size, accumulation, warmup, weight_decay, label_smoothing],
+        "training": [
+            epochs,
+            learning_rate,
+            head_learning_rate,
+            batch_size,
+            accumulation,
+            warmup,
+            weight_decay,
+            label_smoothing,
+        ],
         "seed": run.seed,
         "dtype": str(run.dtype),
     }
-    folder = run.workspace / "training" / f"{name}-{hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]}"
+    folder = (
+        run.workspace / "training" / f"{name}-{hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]}"
+    )
     adapter = folder / "adapter"
     finished = _read(folder / "finished.json")
     if finished:
-        print(f"Already trained with these data and settings ({clock(finished['cost']['seconds'])}): loaded from {adapter.name}.")
+        print(
+            f"Already trained with these data and settings ({clock(finished['cost']['seconds'])}): loaded from {adapter.name}."
+        )
         return PeftModel.from_pretrained(model, adapter), Cost(**finished["cost"]), finished["log"], adapter
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "recipe.json", recipe)

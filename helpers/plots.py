@@ -79,7 +79,13 @@ def genre_similarity(centroids: np.ndarray, genres: list[str]) -> plt.Figure:
     size = 0.12 * len(genres) + 5
     fig, ax = plt.subplots(figsize=(size + 1, size))
     sns.heatmap(
-        similarity, cmap="viridis", square=True, ax=ax, xticklabels=genres, yticklabels=genres, cbar_kws={"label": "cosine similarity", "shrink": 0.7}
+        similarity,
+        cmap="viridis",
+        square=True,
+        ax=ax,
+        xticklabels=genres,
+        yticklabels=genres,
+        cbar_kws={"label": "cosine similarity", "shrink": 0.7},
     )
     ax.grid(False)
     ax.tick_params(labelsize=6 if len(genres) > 40 else 9)
@@ -96,7 +102,14 @@ def confusion(predictions: pd.DataFrame, title: str) -> plt.Figure:
     size = 0.085 * len(genres) + 4.5
     fig, ax = plt.subplots(figsize=(size + 1, size))
     sns.heatmap(
-        shares, cmap="Blues", vmin=0, vmax=1, square=True, ax=ax, xticklabels=genres, yticklabels=genres,
+        shares,
+        cmap="Blues",
+        vmin=0,
+        vmax=1,
+        square=True,
+        ax=ax,
+        xticklabels=genres,
+        yticklabels=genres,
         cbar_kws={"label": "share of the true genre's stories", "shrink": 0.7},
     )
     ax.grid(False)
@@ -137,7 +150,9 @@ def leaderboard(rows: pd.DataFrame, title: str) -> plt.Figure:
         if row.high > row.low:
             ax.plot([row.low, row.high], [place, place], color="black", lw=1.5)
         ax.text(max(row.accuracy, row.high) + 0.012, place, f"{row.accuracy:.1%}", va="center", fontsize=10)
-    ax.set(title=title, xlabel="accuracy (black lines: 95 % interval)", xlim=(0, min(1.12, max(rows["high"].max(), 0.2) + 0.12)))
+    ax.set(
+        title=title, xlabel="accuracy (black lines: 95 % interval)", xlim=(0, min(1.12, max(rows["high"].max(), 0.2) + 0.12))
+    )
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     ax.grid(axis="y", visible=False)
     return _finished(fig)

@@ -258,6 +258,12 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def progress_line(step: int, steps: int, seconds: float, extra: str = "") -> str:
+    """Where a training is: `step    50 of   120   loss 2.310   1:20 spent, 1:52 left`."""
+    left = seconds / max(step, 1) * (steps - step)
+    return f"step {step:>5} of {steps:>5}   {extra + '   ' if extra else ''}{clock(seconds)} spent, {clock(left)} left"
+
+
 def write_json(path: Path, content: dict) -> None:
     """Write JSON so that a reader finds the old file or the new one, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """Run the notebooks in order through papermill, or record an executed run as the committed notebooks.
 
+Usage:
     python -m helpers.series run --profile smoke
     python -m helpers.series record --workspace checkpoints/smoke
     python -m helpers.series address owner/name
@@ -69,8 +70,15 @@ def run(profile: str, only: str = "", workspace: Path | None = None, parameters:
         values |= (parameters or {}).get("", {}) | (parameters or {}).get(name, {})
         try:
             papermill.execute_notebook(
-                FOLDER / f"{name}.ipynb", out / f"{name}.ipynb", parameters=values, cwd=str(FOLDER), kernel_name="python3", language="python",
-                stdout_file=sys.stdout, stderr_file=sys.stderr, progress_bar=False,
+                FOLDER / f"{name}.ipynb",
+                out / f"{name}.ipynb",
+                parameters=values,
+                cwd=str(FOLDER),
+                kernel_name="python3",
+                language="python",
+                stdout_file=sys.stdout,
+                stderr_file=sys.stderr,
+                progress_bar=False,
             )
         except PapermillExecutionError as error:
             print(f"\n{name} failed: {error.ename}: {error.evalue}\nSee {relative(out / name)}.ipynb.", file=sys.stderr)

@@ -223,7 +223,9 @@ def validate(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             seen.add(name)
             ids.append(name)
         examples = ", ".join(sorted(set(table["story_id"][repeated & ~missing]))[:5])
-        notes.append(f"{int((missing | repeated).sum())} ids were missing or repeated ({examples}) and got a suffix: -2, -3, ...")
+        notes.append(
+            f"{int((missing | repeated).sum())} ids were missing or repeated ({examples}) and got a suffix: -2, -3, ..."
+        )
         table["story_id"] = ids
     return table[["story_id", "title", "genre", "text"]].reset_index(drop=True), notes
 
@@ -243,7 +245,9 @@ def ids_hash(ids) -> str:
 
 # --- looking at them -------------------------------------------------------------------------------------------------
 
-_CHAT_MARK = re.compile(r"<\|im_(?:start|end)\|>|\[/?INST\]|<\|(?:user|assistant|system)\|>|<start_of_turn>|^### ?Instruction", re.M)
+_CHAT_MARK = re.compile(
+    r"<\|im_(?:start|end)\|>|\[/?INST\]|<\|(?:user|assistant|system)\|>|<start_of_turn>|^### ?Instruction", re.M
+)
 
 
 def find_prompts(table: pd.DataFrame) -> pd.DataFrame:
@@ -274,7 +278,10 @@ def audit(table: pd.DataFrame) -> pd.DataFrame:
         ("stories", f"{len(table):,}"),
         ("different genres", f"{len(sizes)}"),
         ("stories per genre", _sizes(sizes)),
-        ("words per story, median (5 % to 95 %)", f"{words.median():.0f} ({words.quantile(0.05):.0f} to {words.quantile(0.95):.0f})"),
+        (
+            "words per story, median (5 % to 95 %)",
+            f"{words.median():.0f} ({words.quantile(0.05):.0f} to {words.quantile(0.95):.0f})",
+        ),
         ("stories under 200 words", f"{len(short)} in {short['genre'].nunique()} genres"),
         ("stories without a title", f"{int((table['title'] == '').sum())}"),
         ("repeated story texts", f"{int(table['text'].duplicated().sum())}"),
@@ -384,7 +391,10 @@ def chunk_stories(table: pd.DataFrame, size: int = 2000, overlap: int = 50, colu
     rows = []
     for row in table.to_dict("records"):
         for number, chunk in enumerate(splitter.split_text(row[column]), 1):
-            rows.append(row | {"story_id": f"{row['story_id']}-c{number}", "text": chunk, "source": "chunk", "parent_id": row["story_id"]})
+            rows.append(
+                row
+                | {"story_id": f"{row['story_id']}-c{number}", "text": chunk, "source": "chunk", "parent_id": row["story_id"]}
+            )
     chunks = pd.DataFrame(rows)
     chunks["text_clean"] = chunks["text"].map(clean_text)
     return chunks

@@ -53,7 +53,9 @@ def test_setfit_learns_and_moves_the_encoder(run, encoder, sample, tmp_path):
     some = sample[sample["genre"].isin(["Western", "Space Opera", "Legal Drama"])]
     train, test = some[some["split"] == "train"].groupby("genre").head(4), some[some["split"] != "train"]
     before = model.encode(["A sheriff"])[0]
-    arguments = TrainingArguments(output_dir=str(tmp_path), num_iterations=1, num_epochs=1, batch_size=8, report_to="none", show_progress_bar=False)
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path), num_iterations=1, num_epochs=1, batch_size=8, report_to="none", show_progress_bar=False
+    )
     trained = encoders.train_setfit(run, model, train["text_clean"].tolist(), train["genre"].tolist(), arguments)
     scores, genres = encoders.setfit_scores(run, trained, test["text_clean"].tolist())
     assert genres == sorted(set(some["genre"])) and scores.sum(1) == pytest.approx(np.ones(len(test)))

@@ -24,7 +24,9 @@ def predictions(truth, predicted, ids=None, fold=-1):
 
 
 def save(run, approach, frame, protocol="seed_split", facts=FACTS):
-    return evaluation.save_result(run, approach, protocol, frame, title=approach, model="none", dataset=facts, training_set={"original": 4}, settings={})
+    return evaluation.save_result(
+        run, approach, protocol, frame, title=approach, model="none", dataset=facts, training_set={"original": 4}, settings={}
+    )
 
 
 def test_ranks_and_top_five():

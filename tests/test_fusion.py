@@ -22,7 +22,9 @@ def noise(rows, judged):
 
 def test_the_part_that_knows_gets_the_weight(sample):
     train, judged = sample[sample["split"] == "train"], sample[sample["split"] == "test"]
-    scores, genres, weights = fusion.fuse({"noise": noise, "oracle": oracle}, train, lambda ids: train[train["story_id"].isin(ids)], judged)
+    scores, genres, weights = fusion.fuse(
+        {"noise": noise, "oracle": oracle}, train, lambda ids: train[train["story_id"].isin(ids)], judged
+    )
     assert weights["oracle"] > 5 * weights["noise"]
     assert [genres[i] for i in scores.argmax(1)] == judged["genre"].tolist()
     assert scores.sum(1) == pytest.approx(np.ones(len(judged)))

@@ -26,7 +26,10 @@ def tokenizer():
     bpe = Tokenizer(models.BPE(unk_token="<unk>"))
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     specials = ["<unk>", "<pad>", "<s>", "</s>"]
-    bpe.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=400, special_tokens=specials, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    bpe.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(vocab_size=400, special_tokens=specials, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()),
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe, unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>", padding_side="left"
     )
@@ -36,10 +39,14 @@ def tokenizer():
 def eight():
     """Eight stories of four genres, two of whose names begin alike."""
     rows = [
-        ("Mystery", "who took the ring from the locked room"), ("Mystery", "the clock had stopped and nobody knew why"),
-        ("Mystery Comedy", "the vicar hid the cheese and everybody laughed"), ("Mystery Comedy", "a goose gave evidence against the mayor"),
-        ("Western", "the sheriff rode into town at noon"), ("Western", "cattle dust and a borrowed gun"),
-        ("Noir", "rain on the neon and a dame with a past"), ("Noir", "I drank alone until the dead man called"),
+        ("Mystery", "who took the ring from the locked room"),
+        ("Mystery", "the clock had stopped and nobody knew why"),
+        ("Mystery Comedy", "the vicar hid the cheese and everybody laughed"),
+        ("Mystery Comedy", "a goose gave evidence against the mayor"),
+        ("Western", "the sheriff rode into town at noon"),
+        ("Western", "cattle dust and a borrowed gun"),
+        ("Noir", "rain on the neon and a dame with a past"),
+        ("Noir", "I drank alone until the dead man called"),
     ]
     table = pd.DataFrame(rows, columns=["genre", "text"])
     return table.assign(title=[f"T{i}" for i in range(8)], story_id=[str(i) for i in range(8)])
@@ -182,8 +189,12 @@ def test_a_finished_training_is_loaded_not_repeated(run, tokenizer, eight, capsy
     run = fp32(run)
     examples = llm.classification_examples(tokenizer, eight, 40, GENRES)
     options = {"epochs": 2, "learning_rate": 1e-3, "batch_size": 4}
-    first, cost, _, adapter = lora.train_lora(run, "x", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, **options)
-    again, cost_again, _, adapter_again = lora.train_lora(run, "x", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, **options)
+    first, cost, _, adapter = lora.train_lora(
+        run, "x", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, **options
+    )
+    again, cost_again, _, adapter_again = lora.train_lora(
+        run, "x", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, **options
+    )
     assert "Already trained" in capsys.readouterr().out and adapter == adapter_again and cost_again == cost
     same = [llm.classify(run, m, tokenizer, examples) for m in (first, again)]
     assert (same[0] == same[1]).all()
@@ -209,7 +220,9 @@ def test_a_training_that_was_cut_off_continues(run, tokenizer, eight, monkeypatc
         lora.train_lora(run, "cut", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, **options)
     monkeypatch.undo()
     capsys.readouterr()
-    resumed, cost, _, _ = lora.train_lora(run, "cut", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, **options)
+    resumed, cost, _, _ = lora.train_lora(
+        run, "cut", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, **options
+    )
     assert "Continuing from checkpoint-4" in capsys.readouterr().out
     np.testing.assert_allclose(
         llm.classify(run, resumed, tokenizer, examples), llm.classify(run, whole, tokenizer, examples), atol=1e-5

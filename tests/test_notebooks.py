@@ -20,7 +20,9 @@ from helpers.series import FOLDER, NOTEBOOKS
 
 PACKAGE_OF = {"sklearn": "scikit-learn", "IPython": "jupyter", "PIL": "pillow"}
 REQUIRED = {
-    re.split(r"[<>=\[]", line)[0].lower() for line in (PROJECT / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")
+    re.split(r"[<>=\[]", line)[0].lower()
+    for line in (PROJECT / "requirements.txt").read_text().splitlines()
+    if line and not line.startswith("#")
 }
 
 
@@ -58,7 +60,13 @@ def test_one_parameters_cell_and_one_setup_cell(notebook):
 def test_imports_are_required(notebook):
     for cell in code(notebook):
         for node in ast.walk(ast.parse(cell.source)):
-            modules = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module] if isinstance(node, ast.ImportFrom) else []
+            modules = (
+                [a.name for a in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
             for module in modules:
                 top = module.split(".")[0]
                 if top in sys.stdlib_module_names or top in ("helpers", "google"):
@@ -71,9 +79,18 @@ def test_every_name_is_bound_before_it_is_read(notebook):
     for number, cell in enumerate(code(notebook), 1):
         tree = ast.parse(cell.source)
         stores = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        stores |= {a.arg for n in ast.walk(tree) if isinstance(n, ast.arguments) for a in [*n.args, *n.kwonlyargs, *n.posonlyargs]}
-        stores |= {(a.asname or a.name).split(".")[0] for n in ast.walk(tree) if isinstance(n, (ast.Import, ast.ImportFrom)) for a in n.names}
-        stores |= {n.name for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.ClassDef, ast.ExceptHandler)) and n.name}
+        stores |= {
+            a.arg for n in ast.walk(tree) if isinstance(n, ast.arguments) for a in [*n.args, *n.kwonlyargs, *n.posonlyargs]
+        }
+        stores |= {
+            (a.asname or a.name).split(".")[0]
+            for n in ast.walk(tree)
+            if isinstance(n, (ast.Import, ast.ImportFrom))
+            for a in n.names
+        }
+        stores |= {
+            n.name for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.ClassDef, ast.ExceptHandler)) and n.name
+        }
         reads = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
         assert not reads - bound - stores, f"cell {number} reads {sorted(reads - bound - stores)}"
         bound |= stores
@@ -90,7 +107,9 @@ def test_helpers_have_what_notebooks_use(notebook):
             assert hasattr(module, node.attr), f"helpers.{node.value.id} has no {node.attr}"
         if isinstance(node, ast.ImportFrom) and node.module.startswith("helpers."):
             module = importlib.import_module(node.module)
-            assert all(hasattr(module, a.name) for a in node.names), f"{node.module} lacks one of {[a.name for a in node.names]}"
+            assert all(hasattr(module, a.name) for a in node.names), (
+                f"{node.module} lacks one of {[a.name for a in node.names]}"
+            )
 
 
 def test_reads_like_an_article(notebook):
@@ -105,7 +124,15 @@ def test_recorded_outputs_are_clean(notebook):
     outputs = json.dumps([cell.outputs for cell in code(notebook)])
     assert any(cell.outputs for cell in code(notebook)), "holds no recorded run"
     assert not any(output.output_type == "error" for cell in code(notebook) for output in cell.outputs)
-    for unwanted in (r"Warning:", r"warnings\.warn", r"application/vnd.jupyter.widget", r"it/s\]", r"\d+%\|", r"/(?:root|home|work|tmp)/", r"gsk_\w{8}"):
+    for unwanted in (
+        r"Warning:",
+        r"warnings\.warn",
+        r"application/vnd.jupyter.widget",
+        r"it/s\]",
+        r"\d+%\|",
+        r"/(?:root|home|work|tmp)/",
+        r"gsk_\w{8}",
+    ):
         assert not re.search(unwanted, outputs), unwanted
     assert not any(output.get("name") == "stderr" for cell in code(notebook) for output in cell.outputs)
     assert not any("injected-parameters" in cell.metadata.get("tags", []) for cell in notebook.cells)
@@ -115,7 +142,19 @@ def test_recorded_outputs_are_clean(notebook):
 
 def test_requirements_bound_major_versions_and_leave_torch_to_colab():
     lines = [line for line in (PROJECT / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")]
-    named = {"torch", "transformers", "peft", "bitsandbytes", "setfit", "datasets", "scikit-learn", "seaborn", "groq", "jupyter", "papermill"}
+    named = {
+        "torch",
+        "transformers",
+        "peft",
+        "bitsandbytes",
+        "setfit",
+        "datasets",
+        "scikit-learn",
+        "seaborn",
+        "groq",
+        "jupyter",
+        "papermill",
+    }
     assert named <= REQUIRED
     assert not any("==" in line for line in lines)
     for line in lines:

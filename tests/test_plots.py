@@ -20,7 +20,9 @@ def predictions(sample):
 
 def test_every_figure_is_labelled_and_closed(sample, predictions):
     genres = stories.by_family(sample["genre"])
-    rows = pd.DataFrame([("a", 0.5, 0.4, 0.6, True), ("b", 0.2, 0.2, 0.2, False)], columns=["name", "accuracy", "low", "high", "own"])
+    rows = pd.DataFrame(
+        [("a", 0.5, 0.4, 0.6, True), ("b", 0.2, 0.2, 0.2, False)], columns=["name", "accuracy", "low", "high", "own"]
+    )
     figures = [
         plots.genre_counts(sample),
         plots.story_lengths(sample, {"encoder": 200}),

@@ -14,10 +14,18 @@ import pytest
 from helpers.config import DATA
 
 SAMPLE = pd.read_csv(DATA / "sample_stories.csv", dtype=str)
-AUGMENTED = pd.DataFrame([json.loads(line) for line in (DATA / "sample_augmentations.jsonl").read_text(encoding="utf-8").splitlines()])
-SYNTHETIC = pd.DataFrame([json.loads(line) for line in (DATA / "synthetic_stories.jsonl").read_text(encoding="utf-8").splitlines()])
+AUGMENTED = pd.DataFrame(
+    [json.loads(line) for line in (DATA / "sample_augmentations.jsonl").read_text(encoding="utf-8").splitlines()]
+)
+SYNTHETIC = pd.DataFrame(
+    [json.loads(line) for line in (DATA / "synthetic_stories.jsonl").read_text(encoding="utf-8").splitlines()]
+)
 EVERY_TEXT = pd.concat(
-    [SAMPLE.rename(columns={"story": "text"})[["title", "text", "genre"]], AUGMENTED[["title", "text", "genre"]], SYNTHETIC[["title", "text", "genre"]]],
+    [
+        SAMPLE.rename(columns={"story": "text"})[["title", "text", "genre"]],
+        AUGMENTED[["title", "text", "genre"]],
+        SYNTHETIC[["title", "text", "genre"]],
+    ],
     ignore_index=True,
 )
 
@@ -31,7 +39,9 @@ def test_columns_and_counts():
     assert SAMPLE["genre"].value_counts().to_dict() == dict.fromkeys(SAMPLE["genre"].unique(), 10)
     assert SAMPLE["genre"].nunique() == 24 and SAMPLE["id"].is_unique and SAMPLE["story"].is_unique
     for task in ("paraphrase", "synthetic"):
-        assert AUGMENTED[AUGMENTED["task"] == task]["genre"].value_counts().to_dict() == dict.fromkeys(SAMPLE["genre"].unique(), 3)
+        assert AUGMENTED[AUGMENTED["task"] == task]["genre"].value_counts().to_dict() == dict.fromkeys(
+            SAMPLE["genre"].unique(), 3
+        )
     assert SYNTHETIC["genre"].value_counts().to_dict() == dict.fromkeys(SYNTHETIC["genre"].unique(), 4)
     assert SYNTHETIC["genre"].nunique() == 99
 
@@ -46,7 +56,9 @@ def test_no_two_texts_share_eight_words():
     assert not shared
 
 
-@pytest.mark.parametrize("texts, low, high", [(SAMPLE["story"], 130, 220), (AUGMENTED["text"], 130, 220), (SYNTHETIC["text"], 200, 300)])
+@pytest.mark.parametrize(
+    "texts, low, high", [(SAMPLE["story"], 130, 220), (AUGMENTED["text"], 130, 220), (SYNTHETIC["text"], 200, 300)]
+)
 def test_lengths(texts, low, high):
     assert texts.str.split().str.len().between(low, high).all()
 
@@ -65,7 +77,9 @@ def test_recorded_answers_have_the_journals_fields():
     fields = {"task", "parent_id", "genre", "slot", "prompt_id", "provider", "model", "created_at", "title", "text"}
     for table in (AUGMENTED, SYNTHETIC):
         assert set(table.columns) == fields and (table["provider"] == "recorded").all()
-    paraphrases = AUGMENTED[AUGMENTED["task"] == "paraphrase"].merge(SAMPLE, left_on="parent_id", right_on="id", suffixes=("", "_parent"))
+    paraphrases = AUGMENTED[AUGMENTED["task"] == "paraphrase"].merge(
+        SAMPLE, left_on="parent_id", right_on="id", suffixes=("", "_parent")
+    )
     assert len(paraphrases) == 72 and (paraphrases["genre"] == paraphrases["genre_parent"]).all()
 
 

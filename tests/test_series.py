@@ -26,13 +26,19 @@ def workspace(tmp_path_factory):
 
 
 def test_every_approach_has_a_result(workspace):
-    found = {path.parent.parent.name: json.loads(path.read_text()) for path in (workspace / "results").glob("*/seed_split/metrics.json")}
+    found = {
+        path.parent.parent.name: json.loads(path.read_text())
+        for path in (workspace / "results").glob("*/seed_split/metrics.json")
+    }
     wanted = {
         "seqcls_untrained", "seqcls_frozen", "seqcls_lora_tuned", "instruct_untrained", "instruct_lora_tuned", "tfidf_svm", "encoder_logreg", "setfit",
     }  # fmt: skip
     assert wanted <= set(found)
     assert all(found[name]["metrics"]["n"] == 4 and found[name]["dataset"]["genres"] == 4 for name in wanted)
-    assert all(found[name]["cost"]["train"]["seconds"] > 0 for name in ("seqcls_lora_tuned", "instruct_lora_tuned", "setfit", "tfidf_svm"))
+    assert all(
+        found[name]["cost"]["train"]["seconds"] > 0
+        for name in ("seqcls_lora_tuned", "instruct_lora_tuned", "setfit", "tfidf_svm")
+    )
 
 
 def test_all_approaches_trained_on_the_same_rows(workspace):
@@ -86,6 +92,9 @@ def test_the_address_is_written_everywhere(tmp_path, monkeypatch):
     monkeypatch.setattr(series, "PROJECT", tmp_path)
     monkeypatch.setattr(series, "FOLDER", tmp_path / "notebooks")
     series.address("me/mine")
-    assert all((tmp_path / path).read_text() == "at me/mine!" for path in ("helpers/config.py", "README.md", "notebooks/01_clean.ipynb"))
+    assert all(
+        (tmp_path / path).read_text() == "at me/mine!"
+        for path in ("helpers/config.py", "README.md", "notebooks/01_clean.ipynb")
+    )
     with pytest.raises(ValueError, match="owner/name"):
         series.address("nonsense")

@@ -42,7 +42,13 @@ def test_sample_split_is_pinned(sample):
 
 
 def test_a_prompt_is_found_by_what_it_is():
-    table = pd.DataFrame({"story_id": ["1", "2", "3"], "text": ["<s>[INST] Write a story", "A long sentence that opens a real story. [INST] And on", "Once"], "genre": "X"})
+    table = pd.DataFrame(
+        {
+            "story_id": ["1", "2", "3"],
+            "text": ["<s>[INST] Write a story", "A long sentence that opens a real story. [INST] And on", "Once"],
+            "genre": "X",
+        }
+    )
     assert stories.find_prompts(table)["story_id"].tolist() == ["1"]
     assert stories.find_stray_marks(table)["story_id"].tolist() == ["2"]
 
@@ -104,7 +110,7 @@ def test_missing_or_broken_file(tmp_path):
 
 
 def test_line_ends_and_byte_order_mark_do_not_change_the_table(tmp_path):
-    for name, content in {"a.csv": b"story,genre\n\"a\nb\",X\n", "b.csv": b"\xef\xbb\xbfstory,genre\r\n\"a\r\nb\",X\r\n"}.items():
+    for name, content in {"a.csv": b'story,genre\n"a\nb",X\n', "b.csv": b'\xef\xbb\xbfstory,genre\r\n"a\r\nb",X\r\n'}.items():
         (tmp_path / name).write_bytes(content)
     a, b = (stories.validate(stories.read_csv(tmp_path / name))[0] for name in ("a.csv", "b.csv"))
     assert stories.table_hash(a) == stories.table_hash(b)
