@@ -6,10 +6,11 @@ import json
 
 import numpy as np
 import pandas as pd
+from sklearn.linear_model import LogisticRegression
 
 from helpers import lexical
 from helpers.augmentation import JOURNALS, accepted_rows, count_sources, training_set
-from helpers.encoders import head_scores
+from helpers.encoders import embed
 from helpers.evaluation import compute_metrics, paired_test, predictions_from_scores
 from helpers.runtime import Run, write_json
 from helpers.stories import chunk_stories, family_of
@@ -28,8 +29,8 @@ FOLDER = "augmentation_worth"
 def measure_worth(run: Run, stories: pd.DataFrame, facts: dict, encoder, label: str) -> None:
     """Judge every story once for each training set, in five folds, and store the predictions under `results/`.
 
-    Both models are as in the comparison and nothing is tuned: TF-IDF with a linear SVM, and frozen sentence embeddings with
-    logistic regression. Trained on chunks, a model judges the chunks of a story and the mean of their scores is the story's.
+    Two plain models, nothing tuned: TF-IDF with a linear SVM as in the comparison, and frozen sentence embeddings
+    (of the texts alone, without titles) with logistic regression. Trained on chunks, a model judges the chunks of a story and the mean of their scores is the story's.
     A training set without a single augmented row is not run.
 
     Args:
@@ -40,7 +41,9 @@ def measure_worth(run: Run, stories: pd.DataFrame, facts: dict, encoder, label: 
     """
 
     def encoder_scores(rows: pd.DataFrame, judged: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
-        return head_scores(run, encoder, label, rows, judged)
+        model = LogisticRegression(C=10, max_iter=1000)
+        model.fit(embed(run, encoder, label, list(rows["text"])), rows["genre"])
+        return lexical.decision_scores(model, embed(run, encoder, label, list(judged["text"]))), list(model.classes_)
 
     models = {"TF-IDF + linear SVM": lexical.scores, f"{label.split('/')[-1]} + logistic regression": encoder_scores}
     available = {"original", "chunk"} | {task for task in JOURNALS if accepted_rows(run, task)}

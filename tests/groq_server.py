@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import deque
@@ -48,8 +49,7 @@ class GroqServer:
         self.closing = threading.Event()
         self._buckets: dict[str, tuple[float, float]] = {}
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"groq": self}))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"groq": self}))
         self.url = f"http://127.0.0.1:{self._server.server_port}/openai/v1"
 
     def __enter__(self) -> GroqServer:
@@ -104,6 +104,15 @@ def limit_error(model: str, kind: str, limit: int, asked: int, wait: str) -> dic
         f"Limit {limit}, Used {limit}, Requested {asked}. Please try again in {wait}."
     )
     return {"error": {"message": message, "type": "tokens", "code": "rate_limit_exceeded"}}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address) -> None:
+        """A connection that a fault or a kill has torn is no news; anything else is."""
+        if not isinstance(sys.exc_info()[1], (OSError, ValueError)):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -206,7 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.groq.models.remove(model)
             return False
         elif fault:
-            raise ValueError(f"no such fault: {fault}")
+            raise KeyError(f"no such fault: {fault}")
         return bool(fault)
 
     @staticmethod

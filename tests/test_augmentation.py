@@ -286,7 +286,7 @@ def test_what_is_not_recorded_is_not_asked_and_not_written(run, table):
 def test_killed_twenty_times_nothing_is_lost_doubled_or_paid_twice(tmp_path, record_property):
     with GroqServer(answer=lambda body: "A story. " * 200, delay=0.05) as server:
         command = [sys.executable, str(Path(__file__).parent / "kill_run.py"), str(tmp_path), server.url, "60", "20"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         kills = int(done.stdout.split()[-1])
         rows = read_rows(tmp_path / "paraphrases.jsonl")
