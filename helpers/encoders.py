@@ -41,7 +41,7 @@ def embed(run: Run, encoder, label: str, texts: list[str], windows: bool = True)
     if missing:
         pieces, owners = [], []
         for key, text in missing.items():
-            for piece in _windows(encoder, text) if windows else [text]:
+            for piece in split_windows(encoder, text) if windows else [text]:
                 pieces.append(piece)
                 owners.append(key)
         with run.autocast():
@@ -56,7 +56,7 @@ def embed(run: Run, encoder, label: str, texts: list[str], windows: bool = True)
     return np.stack([known[key] for key in keys]).astype(np.float32)
 
 
-def _windows(encoder, text: str) -> list[str]:
+def split_windows(encoder, text: str) -> list[str]:
     """Cut a text into pieces of the encoder's length, in tokens; a last piece under a quarter of it joins nothing and is left out."""
     tokenizer = encoder.tokenizer
     size = encoder.max_seq_length - 2
