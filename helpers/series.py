@@ -123,7 +123,7 @@ def record(workspace: Path, only: str = "") -> None:
             cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags" and value}
             cell.id = f"cell-{number:02d}"
             if cell.cell_type == "code":
-                cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+                cell.outputs = [output for output in cell.outputs if not _is_debris(output)]
                 if any(output.output_type == "error" for output in cell.outputs):
                     raise ValueError(f"{name}: cell {number} failed; run it again before recording.")
         notebook.metadata = {
@@ -140,6 +140,13 @@ def record(workspace: Path, only: str = "") -> None:
             raise ValueError(f"{name}: an output holds the path {found.group()}; outputs must not show the machine.")
         (FOLDER / f"{name}.ipynb").write_text(text + "\n", encoding="utf-8")
         print(f"recorded {name}")
+
+
+def _is_debris(output) -> bool:
+    """Whether an output is a library's chatter or a progress bar, which mean nothing on a page."""
+    return output.get("name") == "stderr" or any(
+        kind.startswith("application/vnd.jupyter.widget") for kind in output.get("data", {})
+    )
 
 
 def _outputs(notebook) -> str:
