@@ -47,7 +47,10 @@ class _GenreTrainer(Trainer):
             logits, targets = outputs.logits, labels
         else:
             width = int((labels != -100).sum(1).max())
-            outputs = model(**inputs, logits_to_keep=width + 1)
+            # Positions as a tensor, not as a number: the kept states are then contiguous, and the vocabulary is read once a
+            # batch instead of once a story.
+            last = torch.arange(labels.shape[1] - width - 1, labels.shape[1], device=labels.device)
+            outputs = model(**inputs, logits_to_keep=last)
             logits, targets = outputs.logits[:, :-1].flatten(0, 1), labels[:, -width:].flatten()
         smoothing = self.args.label_smoothing_factor if labels.dim() == 1 else 0.0
         loss = F.cross_entropy(logits.float(), targets, reduction="sum", label_smoothing=smoothing)
