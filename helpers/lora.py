@@ -139,7 +139,7 @@ def train_lora(
     Raises:
         ValueError: there is nothing to train on, or the loss is not finite.
     """
-    from peft import PeftModel, get_peft_model
+    from peft import get_peft_model
 
     if not examples:
         raise ValueError("There are no training examples.")
@@ -169,7 +169,7 @@ def train_lora(
         print(
             f"Already trained with these data and settings ({clock(finished['cost']['seconds'])}): loaded from {adapter.name}."
         )
-        return PeftModel.from_pretrained(model, adapter), Cost(**finished["cost"]), finished["log"], adapter
+        return reload_adapter(model, adapter), Cost(**finished["cost"]), finished["log"], adapter
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "recipe.json", recipe)
 

@@ -67,6 +67,17 @@ def _family_borders(ax, genres: list[str]) -> None:
             ax.axvline(place, color="black", lw=0.7)
 
 
+def _genre_heatmap(matrix: np.ndarray, genres: list[str], size: float, labels: tuple[float, float], legend: str, **options):
+    """Square heat map of genres by genres with family borders; `labels` are the font sizes with many and with few genres."""
+    fig, ax = plt.subplots(figsize=(size + 1, size))
+    bar = {"label": legend, "shrink": 0.7}
+    sns.heatmap(matrix, square=True, ax=ax, xticklabels=genres, yticklabels=genres, cbar_kws=bar, **options)
+    ax.grid(False)
+    ax.tick_params(labelsize=labels[0] if len(genres) > 40 else labels[1])
+    _family_borders(ax, genres)
+    return fig, ax
+
+
 def genre_similarity(centroids: np.ndarray, genres: list[str]) -> plt.Figure:
     """Heat map of cosine similarities between genre centroids, families marked.
 
@@ -76,20 +87,7 @@ def genre_similarity(centroids: np.ndarray, genres: list[str]) -> plt.Figure:
     """
     similarity = centroids @ centroids.T
     np.fill_diagonal(similarity, np.nan)
-    size = 0.12 * len(genres) + 5
-    fig, ax = plt.subplots(figsize=(size + 1, size))
-    sns.heatmap(
-        similarity,
-        cmap="viridis",
-        square=True,
-        ax=ax,
-        xticklabels=genres,
-        yticklabels=genres,
-        cbar_kws={"label": "cosine similarity", "shrink": 0.7},
-    )
-    ax.grid(False)
-    ax.tick_params(labelsize=6 if len(genres) > 40 else 9)
-    _family_borders(ax, genres)
+    fig, ax = _genre_heatmap(similarity, genres, 0.12 * len(genres) + 5, (6, 9), "cosine similarity", cmap="viridis")
     ax.set_title("Which genres lie close (lines part the families)")
     return _finished(fig)
 
@@ -99,22 +97,8 @@ def confusion(predictions: pd.DataFrame, title: str) -> plt.Figure:
     genres = by_family(set(predictions["genre"]) | set(predictions["predicted"]))
     matrix = confusion_matrix(predictions["genre"], predictions["predicted"], labels=genres).astype(float)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    size = 0.085 * len(genres) + 4.5
-    fig, ax = plt.subplots(figsize=(size + 1, size))
-    sns.heatmap(
-        shares,
-        cmap="Blues",
-        vmin=0,
-        vmax=1,
-        square=True,
-        ax=ax,
-        xticklabels=genres,
-        yticklabels=genres,
-        cbar_kws={"label": "share of the true genre's stories", "shrink": 0.7},
-    )
-    ax.grid(False)
-    ax.tick_params(labelsize=5.5 if len(genres) > 40 else 8)
-    _family_borders(ax, genres)
+    label = "share of the true genre's stories"
+    fig, ax = _genre_heatmap(shares, genres, 0.085 * len(genres) + 4.5, (5.5, 8), label, cmap="Blues", vmin=0, vmax=1)
     ax.set(title=title, xlabel="predicted genre", ylabel="true genre")
     return _finished(fig)
 
