@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from helpers.evaluation import confusions, predictions_from_scores
 from helpers.gates import Gates, NgramIndex, Verdict
 from helpers.journal import Journal, key_of, place_of, read_rows
-from helpers.lexical import decision_scores, tfidf_svm, with_title
+from helpers.lexical import decision_scores, words
 from helpers.providers import Answer, ModelUnavailable, NoAnswer, NotRecorded, Target, count_tokens
 from helpers.runtime import Run, clock, headless
 from helpers.stories import FAMILIES, chunk_stories, clean_text, family_of
@@ -41,8 +41,8 @@ def genre_needs(stories: pd.DataFrame) -> pd.DataFrame:
         of this genre taken for another, or of another taken for it), `confused_with` (names), `weight`.
     """
     train, judged = stories[stories["split"] == "train"], stories[stories["split"] == "validation"]
-    model = tfidf_svm().fit(with_title(train), train["genre"])
-    scores = decision_scores(model, with_title(judged))
+    model = words().fit(train, train["genre"])
+    scores = decision_scores(model, judged)
     wrong = confusions(predictions_from_scores(judged, scores, list(model.classes_)), most=len(judged))
     mistaken: Counter = Counter()
     partners: dict[str, dict] = {}  # of dicts, for their order without repeats

@@ -27,13 +27,15 @@ class Profile:
         encoder: sentence encoder, a Hub name or a local folder.
         llm: causal language model, a Hub name or a local folder.
         story_tokens: how many tokens of a story the LLM sees; longer stories lose their middle.
-        lora_epochs: passes over the training set.
+        seqcls_epochs: LoRA's passes over the training set, with a head.
+        instruct_epochs: the same, for prompt and answer.
         lora_batch_size: stories in one forward pass.
         lora_accumulation: forward passes in one optimizer step.
         gradient_checkpointing: trade time for memory while training the LLM.
         setfit_iterations: SetFit's `num_iterations`; each story gives twice as many pairs.
         setfit_epochs: SetFit's `num_epochs` over these pairs.
-        use_augmented: whether the three approaches train on accepted augmented rows too.
+        use_augmented: whether SetFit and the baselines train on accepted augmented rows too.
+        llm_augmented: whether the LLM approaches do.
     """
 
     name: str
@@ -41,13 +43,15 @@ class Profile:
     encoder: str
     llm: str
     story_tokens: int
-    lora_epochs: int
+    seqcls_epochs: int
+    instruct_epochs: int
     lora_batch_size: int
     lora_accumulation: int
     gradient_checkpointing: bool
     setfit_iterations: int
     setfit_epochs: int
     use_augmented: bool = True
+    llm_augmented: bool = True
 
 
 PROFILES = {
@@ -56,13 +60,15 @@ PROFILES = {
         dataset="sample",
         encoder="sentence-transformers/all-MiniLM-L6-v2",
         llm="unsloth/gemma-3-270m",
-        story_tokens=96,
-        lora_epochs=2,
+        story_tokens=128,
+        seqcls_epochs=1,
+        instruct_epochs=2,
         lora_batch_size=4,
         lora_accumulation=1,
         gradient_checkpointing=False,
         setfit_iterations=1,
         setfit_epochs=1,
+        llm_augmented=False,
     ),
     "cpu": Profile(
         name="cpu",
@@ -70,7 +76,8 @@ PROFILES = {
         encoder="sentence-transformers/all-MiniLM-L6-v2",
         llm="Qwen/Qwen2.5-0.5B-Instruct",
         story_tokens=256,
-        lora_epochs=2,
+        seqcls_epochs=2,
+        instruct_epochs=2,
         lora_batch_size=4,
         lora_accumulation=1,
         gradient_checkpointing=False,
@@ -83,7 +90,8 @@ PROFILES = {
         encoder="sentence-transformers/paraphrase-mpnet-base-v2",
         llm="Qwen/Qwen2.5-1.5B-Instruct",
         story_tokens=1024,
-        lora_epochs=3,
+        seqcls_epochs=3,
+        instruct_epochs=3,
         lora_batch_size=4,
         lora_accumulation=2,
         gradient_checkpointing=True,

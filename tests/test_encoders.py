@@ -32,20 +32,37 @@ def test_embeddings_are_unit_length_see_the_end_and_are_kept(run, encoder, monke
     assert vectors.shape == (3, 384) and vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert vectors[0] @ vectors[1] < 0.95  # the opening alone would give the same vector
-    opening = encoders.embed(run, model, label, texts, windows=False)
+    opening = encoders.embed(run, model, label, texts, reads="opening")
     assert opening[0] @ opening[1] > 0.999
     monkeypatch.setattr(model, "encode", lambda *a, **k: pytest.fail("embedded again"))
     assert (encoders.embed(run, model, label, texts) == vectors).all()
+    ends = encoders.embed(run, model, label, texts, reads="ends")
+    assert ends[0] @ ends[1] < vectors[0] @ vectors[1]  # the two share the middle
 
 
-def test_lexical_baseline(sample):
+@pytest.mark.parametrize("build", [lexical.words, lexical.characters])
+def test_lexical_classifiers(sample, build):
     some = sample[sample["genre"].isin(["Western", "Space Opera"])]
     train, test = some[some["fold"] != 0], some[some["fold"] == 0]
-    model = lexical.tfidf_svm().fit(lexical.with_title(train), train["genre"])
-    scores = lexical.decision_scores(model, lexical.with_title(test))
+    model = build().fit(train, train["genre"])
+    scores = lexical.decision_scores(model, test)
     assert scores.shape == (len(test), 2)
-    assert (np.array(model.classes_)[scores.argmax(1)] == model.predict(lexical.with_title(test))).all()
+    assert (np.array(model.classes_)[scores.argmax(1)] == model.predict(test)).all()
+    assert (model.predict(test) == test["genre"]).mean() >= 0.75
     assert lexical.with_title(test.head(1).assign(title=""))[0] == test.iloc[0]["text"]
+
+
+def test_the_frozen_encoder_reads_story_and_title_and_needs_no_cache(run, encoder, sample):
+    model, label = encoder
+    some = sample[sample["genre"].isin(["Western", "Space Opera", "Legal Drama"])]
+    train, test = some[some["fold"] != 0], some[some["fold"] == 0]
+    kept = encoders.frozen(run, model, label).fit(train, train["genre"])
+    assert (kept.predict(test) == test["genre"]).mean() >= 0.8
+    cache = {file: file.stat().st_mtime_ns for file in (run.workspace / "embeddings").glob("*.npz")}
+    afresh = encoders.frozen(run, model, label, keep=False).fit(train, train["genre"])
+    np.testing.assert_allclose(afresh.decision_function(test), kept.decision_function(test), atol=1e-2)
+    assert cache and cache == {file: file.stat().st_mtime_ns for file in cache}
+    assert not np.allclose(kept.decision_function(test), kept.decision_function(test.assign(title="The Cattle Drive")))
 
 
 def test_setfit_learns_and_moves_the_encoder(run, encoder, sample, tmp_path):

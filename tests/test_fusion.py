@@ -5,62 +5,85 @@ Written for: stacking weights that were fitted on the stories they were then jud
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
 
 from helpers import fusion, lexical
 
 
-def oracle(rows, judged):
+class Oracle(BaseEstimator):
     """Knows the genre of every story, so it must get the weight."""
-    genres = sorted(rows["genre"].unique())
-    return np.array([[2.0 if g == genre else 0.0 for g in genres] for genre in judged["genre"]]), genres
+
+    def fit(self, rows, genres):
+        self.classes_ = np.unique(genres)
+        return self
+
+    def decision_function(self, judged):
+        return np.array([[2.0 if g == genre else 0.0 for g in self.classes_] for genre in judged["genre"]])
 
 
-def noise(rows, judged):
-    genres = sorted(rows["genre"].unique())
-    return np.random.default_rng(0).normal(size=(len(judged), len(genres))), genres
+class Noise(Oracle):
+    def decision_function(self, judged):
+        return np.random.default_rng(0).normal(size=(len(judged), len(self.classes_)))
 
 
-def test_the_part_that_knows_gets_the_weight(sample):
+@pytest.fixture
+def parted(sample):
+    """Training stories, judged stories, and the rows that may train."""
     train, judged = sample[sample["split"] == "train"], sample[sample["split"] == "test"]
-    scores, genres, weights = fusion.fuse(
-        {"noise": noise, "oracle": oracle}, train, lambda ids: train[train["story_id"].isin(ids)], judged
-    )
+    return train, judged, lambda ids: train[train["story_id"].isin(ids)]
+
+
+def test_the_part_that_knows_gets_the_weight(parted):
+    train, judged, rows_for = parted
+    model = fusion.FusedClassifier({"noise": Noise(), "oracle": Oracle()}).fit(train, rows_for)
+    weights = model.weights()
     assert weights["oracle"] > 5 * weights["noise"]
-    assert [genres[i] for i in scores.argmax(1)] == judged["genre"].tolist()
-    assert scores.sum(1) == pytest.approx(np.ones(len(judged)))
+    probabilities = model.predict_proba(judged)
+    assert [model.genres[i] for i in probabilities.argmax(1)] == judged["genre"].tolist()
+    assert probabilities.sum(1) == pytest.approx(np.ones(len(judged)))
+    scores = model.scores(judged)
+    assert (model.combine(scores, ["oracle"]).argmax(1) == scores["oracle"].argmax(1)).all()
 
 
-def test_no_part_is_ever_fitted_on_what_it_scores(sample):
-    train, judged = sample[sample["split"] == "train"], sample[sample["split"] == "test"]
+def test_no_part_is_ever_fitted_on_what_it_scores(sample, parted):
+    train, judged, rows_for = parted
     held_out = set(sample.loc[sample["split"] != "train", "story_id"])
-    seen = []
+    scored_so_far = []
 
-    def watched(rows, scored):
-        assert not set(rows["story_id"]) & set(scored["story_id"]), "a story was scored by a part that was fitted on it"
-        assert not set(rows["story_id"]) & held_out, "a held-out story reached training"
-        seen.append(len(scored))
-        return oracle(rows, scored)
+    class Watched(Oracle):
+        def fit(self, rows, genres):
+            assert not set(rows["story_id"]) & held_out, "a held-out story reached training"
+            self.seen_ = set(rows["story_id"])
+            return super().fit(rows, genres)
 
-    fusion.fuse({"watched": watched}, train, lambda ids: train[train["story_id"].isin(ids)], judged)
-    assert sum(seen) == len(train) + len(judged) and len(seen) == 5
+        def decision_function(self, scored):
+            assert not self.seen_ & set(scored["story_id"]), "a story was scored by a part that was fitted on it"
+            scored_so_far.append(len(scored))
+            return super().decision_function(scored)
 
-
-def test_labels_of_the_judged_stories_are_not_looked_at(sample):
-    train, judged = sample[sample["split"] == "train"], sample[sample["split"] == "test"]
-
-    def rows_for(ids):
-        return train[train["story_id"].isin(ids)]
-
-    one, _, _ = fusion.fuse({"words": lexical.scores}, train, rows_for, judged)
-    other, _, _ = fusion.fuse({"words": lexical.scores}, train, rows_for, judged.assign(genre=judged["genre"].iloc[0]))
-    assert (one == other).all()
+    fusion.FusedClassifier({"watched": Watched()}).fit(train, rows_for).predict_proba(judged)
+    assert sum(scored_so_far) == len(train) + len(judged) and len(scored_so_far) == 5
 
 
-def test_a_judged_story_in_training_is_refused(sample):
+def test_labels_of_the_judged_stories_are_not_looked_at(parted):
+    train, judged, rows_for = parted
+    model = fusion.FusedClassifier({"words": lexical.words()}).fit(train, rows_for)
+    relabelled = judged.assign(genre=judged["genre"].iloc[0])
+    assert (model.predict_proba(judged) == model.predict_proba(relabelled)).all()
+
+
+def test_a_judged_story_in_training_is_refused(parted):
+    train, _, rows_for = parted
+    model = fusion.FusedClassifier({"noise": Noise()}).fit(train, rows_for)
     with pytest.raises(ValueError, match="among the training stories"):
-        fusion.fuse({"noise": noise}, sample, lambda ids: sample, sample.head(1))
+        model.predict_proba(train.head(1))
 
 
 def test_a_genre_that_a_part_never_saw_gets_its_lowest_score(sample):
-    scores = fusion.aligned(lambda rows, judged: (np.array([[1.0, 3.0]]), ["A", "C"]), sample, sample.head(1), ["A", "B", "C"])
-    assert scores.tolist() == [[1.0, 1.0, 3.0]]
+    class Fixed:
+        classes_ = ["A", "C"]
+
+        def decision_function(self, judged):
+            return np.array([[1.0, 3.0]])
+
+    assert fusion.aligned_scores(Fixed(), sample.head(1), ["A", "B", "C"]).tolist() == [[1.0, 1.0, 3.0]]

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from peft import LoraConfig
+from sklearn.linear_model import LogisticRegression
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, Qwen2ForSequenceClassification
 
@@ -70,10 +71,10 @@ def causal(tokenizer):
     return Qwen2ForCausalLM(config(tokenizer))
 
 
-def with_head(tokenizer):
+def with_head(tokenizer, pooling="mean"):
     torch.manual_seed(0)
     model = Qwen2ForSequenceClassification(config(tokenizer, num_labels=len(GENRES)))
-    model.score = lora.classification_head(model, len(GENRES))
+    model.score = lora.classification_head(model, len(GENRES), pooling)
     return model
 
 
@@ -108,9 +109,11 @@ def test_prompt_needs_one_story(tokenizer, eight):
         llm.prompt_ids(tokenizer, eight, 10, "no story here")
 
 
-def test_padding_is_on_the_left_and_masked(tokenizer):
-    batch = llm.pad_batch(tokenizer, [[5], [6, 7, 8]], "cpu")
+def test_padding_is_on_the_asked_side_and_masked(tokenizer):
+    batch = llm.pad_batch(tokenizer, [[5], [6, 7, 8]])
     assert batch["input_ids"][0].tolist() == [1, 1, 5] and batch["attention_mask"][0].tolist() == [0, 0, 1]
+    batch = llm.pad_batch(tokenizer, [[5], [6, 7, 8]], side="right")
+    assert batch["input_ids"][0].tolist() == [5, 1, 1] and batch["attention_mask"][0].tolist() == [1, 0, 0]
 
 
 def test_shared_prefix_scores_are_those_of_whole_sequences(run, tokenizer, eight):
@@ -138,6 +141,22 @@ def test_padding_does_not_change_predictions_or_embeddings(run, tokenizer, eight
     for name, vectors in together.items():
         one = np.concatenate([llm.embed_stories(fp32(run), model, tokenizer, [e])[name] for e in examples])
         np.testing.assert_allclose(vectors, one, atol=1e-4)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "last"])
+def test_a_head_fitted_first_predicts_as_the_frozen_model_does(run, tokenizer, eight, pooling):
+    model = with_head(tokenizer, pooling)
+    examples = llm.classification_examples(tokenizer, eight, 30)
+    states = llm.embed_stories(fp32(run), model, tokenizer, examples)[pooling]
+    labels = [GENRES.index(genre) for genre in eight["genre"]]
+    lora.fit_head(model.score, states, labels, C=100)
+    scores = llm.classify(fp32(run), model, tokenizer, examples)
+    assert scores.argmax(1).tolist() == labels
+    normed = (states - states.mean(1, keepdims=True)) / states.std(1, keepdims=True)
+    expected = LogisticRegression(C=100, max_iter=500).fit(normed, labels).predict_proba(normed)
+    np.testing.assert_allclose(scores, expected, atol=1e-3)
+    with pytest.raises(ValueError, match="3 of 4 genres"):
+        lora.fit_head(model.score, states[:6], labels[:6])
 
 
 def test_loss_of_the_kept_logits_is_the_loss_of_all(tokenizer, eight, tmp_path):
@@ -178,7 +197,7 @@ def test_overfits_eight_stories_and_reloads_exactly(run, tokenizer, eight, appro
     assert log[-1]["loss"] < 0.1 < log[0]["loss"] and cost.seconds > 0
     fresh = build(tokenizer)
     if approach == "head":  # a head that was not saved would show here
-        torch.nn.init.normal_(fresh.score[1].weight)
+        torch.nn.init.normal_(fresh.score[2].weight)
     assert (score(lora.reload_adapter(fresh, adapter)) == scores).all()
     if approach == "instruction":
         with model.disable_adapter():
