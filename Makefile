@@ -1,5 +1,6 @@
 # make run    the seven notebooks in order (PROFILE=smoke|cpu|t4, STORIES_CSV=path, ONLY="01 06 07")
 # make test   the tests; make lint checks, make format mends
+# make bench  speed and memory of the classifiers of notebook 06 (after make run ONLY=01, same PROFILE)
 PYTHON ?= python3
 PROFILE ?= smoke
 ONLY ?=
@@ -7,13 +8,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test lint format record address clean
+.PHONY: run test bench lint format record address clean
 
 run: $(READY)
 	$(BIN)/python -u -m helpers.series run --profile $(PROFILE) --only "$(ONLY)"
 
 test: $(READY)
 	$(BIN)/python -m pytest tests
+
+bench: $(READY)
+	$(BIN)/python -u -m helpers.benchmark --profile $(PROFILE)
 
 lint: $(READY)
 	$(BIN)/ruff check .

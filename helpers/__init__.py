@@ -11,10 +11,13 @@
 `augmentation`  what to ask for, asking for it, and the training set that notebooks 04 to 06 share
 `worth`         what augmentation is worth, on the same folds
 `encoders`      sentence embeddings of whole stories, SetFit
-`lexical`       the TF-IDF baseline
+`lexical`       TF-IDF of words or letters and a linear SVM
 `fusion`        several classifiers' scores added up, with weights learned inside the training set
+`classifiers`   the fast and the accurate classifier of notebook 06, by their parts
+`benchmark`     their speed and memory (`make bench`)
 `llm`           tokenising stories for an LLM, embedding them, scoring genre names
 `lora`          LoRA training, for a classification head and for instructions
+`training`      long trainings: kept, continued, never repeated
 `evaluation`    metrics with intervals, paired tests, confusions, and the results store
 `plots`         every figure
 `series`        run the notebooks in order, and record them

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from helpers.config import DATA
 from helpers.evaluation import confusions, predictions_from_scores
 from helpers.gates import Gates, NgramIndex, Verdict
 from helpers.journal import Journal, key_of, place_of, read_rows
@@ -21,7 +22,7 @@ from helpers.stories import FAMILIES, chunk_stories, clean_text, family_of
 
 JOURNALS = {"paraphrase": "paraphrases.jsonl", "synthetic": "synthetic.jsonl"}
 """Journal of each task, in the workspace."""
-SOURCES = ("original", "chunk", "paraphrase", "synthetic")
+SOURCES = ("original", "chunk", "paraphrase", "synthetic", "description")
 COLUMNS = ["story_id", "title", "genre", "text", "text_clean", "source", "parent_id"]
 AGAIN = "-again"
 """Ends the prompt version of a second try, which is told what was wrong with the first."""
@@ -366,7 +367,7 @@ def training_set(
         run: the running notebook; its workspace holds the journals.
         stories: story table with `text_clean`.
         train_ids: ids of the stories that may train.
-        sources: any of `original`, `chunk`, `paraphrase`, `synthetic`.
+        sources: any of `original`, `chunk`, `paraphrase`, `synthetic`, `description` (of the genre, see `genre_descriptions`).
 
     Returns:
         DataFrame of `story_id`, `title`, `genre`, `text`, `text_clean`, `source`, `parent_id` (None where there is no parent).
@@ -385,6 +386,9 @@ def training_set(
         parts.append(train.assign(source="original", parent_id=None)[COLUMNS])
     if "chunk" in sources:
         parts.append(chunk_stories(train)[COLUMNS])
+    if "description" in sources:
+        described = genre_descriptions()
+        parts.append(pd.DataFrame([described[g] for g in sorted(set(stories["genre"])) if g in described], columns=COLUMNS))
     tasks = [task for task in JOURNALS if task in sources]
     if tasks:
         held_out = stories[~stories["story_id"].isin(train_ids)]
@@ -398,6 +402,26 @@ def training_set(
         if missing:
             print(f"Not in the workspace, so without its rows: {', '.join(missing)} (notebooks 02 and 03 write them).")
     return pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=COLUMNS)], ignore_index=True)
+
+
+def genre_descriptions() -> dict[str, dict]:
+    """A training row for each genre that is described in `data/genre_descriptions.csv`: its name as the title, one sentence.
+
+    The sentences were written from the names of the genres alone.
+    """
+    table = pd.read_csv(DATA / "genre_descriptions.csv")
+    rows = {}
+    for genre, description in zip(table["genre"], table["description"]):
+        text = f"{genre}: {description}"
+        row = {
+            "story_id": f"{genre}-d",
+            "title": f"A {genre} story",
+            "genre": genre,
+            "text": text,
+            "text_clean": clean_text(text),
+        }
+        rows[genre] = row | {"source": "description", "parent_id": None}
+    return rows
 
 
 def count_sources(rows: pd.DataFrame) -> dict[str, int]:

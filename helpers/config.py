@@ -24,7 +24,8 @@ class Profile:
     Attributes:
         name: `smoke`, `cpu` or `t4`.
         dataset: `sample` (the embedded corpus) or `full` (`STORIES_CSV`, else the Hub).
-        encoder: sentence encoder, a Hub name or a local folder.
+        encoder: sentence encoder that SetFit tunes, a Hub name or a local folder.
+        large_encoder: a larger one, used frozen where it can be loaded; None for none.
         llm: causal language model, a Hub name or a local folder.
         story_tokens: how many tokens of a story the LLM sees; longer stories lose their middle.
         seqcls_epochs: LoRA's passes over the training set, with a head.
@@ -41,6 +42,7 @@ class Profile:
     name: str
     dataset: str
     encoder: str
+    large_encoder: str | None
     llm: str
     story_tokens: int
     seqcls_epochs: int
@@ -59,6 +61,7 @@ PROFILES = {
         name="smoke",
         dataset="sample",
         encoder="sentence-transformers/all-MiniLM-L6-v2",
+        large_encoder=None,
         llm="unsloth/gemma-3-270m",
         story_tokens=128,
         seqcls_epochs=1,
@@ -74,6 +77,7 @@ PROFILES = {
         name="cpu",
         dataset="full",
         encoder="sentence-transformers/all-MiniLM-L6-v2",
+        large_encoder="sentence-transformers/all-mpnet-base-v2",
         llm="Qwen/Qwen2.5-0.5B-Instruct",
         story_tokens=256,
         seqcls_epochs=2,
@@ -88,6 +92,7 @@ PROFILES = {
         name="t4",
         dataset="full",
         encoder="sentence-transformers/paraphrase-mpnet-base-v2",
+        large_encoder="sentence-transformers/all-mpnet-base-v2",
         llm="Qwen/Qwen2.5-1.5B-Instruct",
         story_tokens=1024,
         seqcls_epochs=3,

@@ -6,89 +6,97 @@ stands for the story. Embeddings are computed once and kept in the workspace by 
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import json
 import time
 
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from transformers import TrainerCallback
 
-from helpers.runtime import Run, progress_line
+from helpers.runtime import Run, measure, progress_line
+from helpers.training import Training, silence
 
-_BLOCK = 200  # texts that are embedded before the cache is saved again
+_SPLITS: dict[tuple, dict[str, list[str]]] = {}  # windows of texts that were split before, by tokenizer and size
+_BLOCK = 1000  # windows that are embedded before the cache is saved again
 
 
 def encode(run: Run, encoder, pieces: list[str]) -> np.ndarray:
     """Embed texts of at most the encoder's length: float32 array (texts, dimensions), rows of length 1."""
+    batch_size = 32 if len(pieces) > 4 else 1  # few texts alone: padding them to one length would cost more than it saves
     with run.autocast():
         return encoder.encode(
-            pieces, batch_size=32, show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=True
+            pieces, batch_size=batch_size, show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=True
         ).astype(np.float32)
 
 
-def embed_windows(run: Run, encoder, label: str, texts: list[str], keep: bool = True) -> list[np.ndarray]:
-    """Embed every window of every text, from the cache where they were embedded before.
+READS = {
+    "whole": lambda windows: windows,
+    "opening": lambda windows: windows[:1],
+    "ends": lambda windows: windows if len(windows) < 3 else [windows[0], windows[-1]],
+}
+"""What of a story is read, as a choice among its windows."""
 
-    What is new is saved block by block, so that a run that is cut off continues where it was.
+
+def embed(run: Run, encoder, label: str, texts: list[str], reads: str = "whole", keep: bool = True) -> np.ndarray:
+    """Embed texts: one vector each, the mean of the windows that are read.
+
+    A window is embedded once and kept in the workspace. What is new is saved block by block, so that a run that is cut off
+    continues where it was.
 
     Args:
         run: the running notebook; its workspace holds the cache.
         encoder: a `SentenceTransformer`.
         label: the encoder's name, part of the cache's key.
         texts: any length.
+        reads: `whole` text, `opening` (its first window), or `ends` (the first and the last window).
         keep: look in the cache, and keep what is new there; False for texts that come one by one and never again.
 
     Returns:
-        For each text a float32 array (windows, dimensions), rows of length 1.
+        float32 array (texts, dimensions), rows of length 1.
     """
-    if not keep:
-        return _encode_windows(run, encoder, texts)
+    return _embed_side_by_side(run, encoder, label, [(texts, reads)], keep)
+
+
+def _embed_side_by_side(run: Run, encoder, label: str, columns: list[tuple[list[str], str]], keep: bool) -> np.ndarray:
+    """Embed columns of (texts, what is read), side by side; a window that several of them read is embedded once."""
+    windows = [[READS[reads](split_windows(encoder, text)) for text in texts] for texts, reads in columns]
+    pieces = list(dict.fromkeys(piece for column in windows for of_text in column for piece in of_text))
+    known = _kept(run, encoder, label, pieces) if keep else dict(zip(pieces, encode(run, encoder, pieces)))
+    return np.hstack(
+        [np.stack([mean_vector(np.stack([known[piece] for piece in of_text])) for of_text in column]) for column in windows]
+    )
+
+
+def _kept(run: Run, encoder, label: str, pieces: list[str]) -> dict[str, np.ndarray]:
+    """Vectors of windows, from the cache where they were embedded before."""
     folder = run.workspace / "embeddings"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / (hashlib.sha256(f"{label} windows of {encoder.max_seq_length}".encode()).hexdigest()[:16] + ".npz")
     known: dict[str, np.ndarray] = {}
     if file.exists():
         stored = np.load(file)
-        known = dict(zip(stored["keys"].tolist(), np.split(stored["vectors"], stored["ends"][:-1])))
-    keys = [hashlib.sha256(text.encode()).hexdigest()[:32] for text in texts]
-    missing = list({key: text for key, text in zip(keys, texts) if key not in known}.items())
+        known = dict(zip(stored["keys"].tolist(), stored["vectors"]))
+    keys = {piece: hashlib.sha256(piece.encode()).hexdigest()[:32] for piece in pieces}
+    missing = [piece for piece in pieces if keys[piece] not in known]
     begin = told = time.perf_counter()
     for start in range(0, len(missing), _BLOCK):
         block = missing[start : start + _BLOCK]
-        known |= zip((key for key, _ in block), _encode_windows(run, encoder, [text for _, text in block]))
+        known |= zip((keys[piece] for piece in block), encode(run, encoder, block))
         unfinished = file.with_name(file.stem + ".part.npz")
-        ends = np.cumsum([len(vectors) for vectors in known.values()])
-        np.savez(unfinished, keys=np.array(list(known)), ends=ends, vectors=np.concatenate(list(known.values())))
+        np.savez(unfinished, keys=np.array(list(known)), vectors=np.stack(list(known.values())))
         unfinished.replace(file)
         now = time.perf_counter()
         if now - told > 60:
             told = now
-            print(progress_line(start + len(block), len(missing), now - begin, f"texts through {label.split('/')[-1]}"))
-    return [known[key] for key in keys]
-
-
-def _encode_windows(run: Run, encoder, texts: list[str]) -> list[np.ndarray]:
-    pieces = [split_windows(encoder, text) for text in texts]
-    vectors = encode(run, encoder, [piece for of_text in pieces for piece in of_text])
-    return np.split(vectors, np.cumsum([len(of_text) for of_text in pieces])[:-1])
-
-
-def embed(run: Run, encoder, label: str, texts: list[str], reads: str = "whole", keep: bool = True) -> np.ndarray:
-    """Embed texts: one vector each, the mean of the windows that are read.
-
-    Args:
-        run, encoder, label, texts, keep: see `embed_windows`.
-        reads: `whole` text, `opening` (its first window), or `ends` (the first and the last window).
-
-    Returns:
-        float32 array (texts, dimensions), rows of length 1.
-    """
-    read = {"whole": slice(None), "opening": [0], "ends": [0, -1]}[reads]
-    return np.stack([mean_vector(windows[read]) for windows in embed_windows(run, encoder, label, texts, keep)])
+            done = start + len(block)
+            print(progress_line(done, len(missing), now - begin, f"windows through {label.split('/')[-1]}"))
+    return {piece: known[keys[piece]] for piece in pieces}
 
 
 def mean_vector(vectors: np.ndarray) -> np.ndarray:
@@ -99,8 +107,14 @@ def mean_vector(vectors: np.ndarray) -> np.ndarray:
 
 def split_windows(encoder, text: str) -> list[str]:
     """Cut a text into pieces of the encoder's length, in tokens; a last piece under a quarter of it joins nothing and is left out."""
-    tokenizer = encoder.tokenizer
     size = encoder.max_seq_length - 2
+    known = _SPLITS.setdefault((encoder.tokenizer.name_or_path, size), {})
+    if text not in known:
+        known[text] = _split(encoder.tokenizer, size, text)
+    return known[text]
+
+
+def _split(tokenizer, size: int, text: str) -> list[str]:
     spans = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
     starts = range(0, max(len(spans), 1), size)
     pieces = [
@@ -111,58 +125,95 @@ def split_windows(encoder, text: str) -> list[str]:
     return pieces or [text]
 
 
-def frozen(run: Run, encoder, label: str, keep: bool = True) -> Pipeline:
-    """Logistic regression on the frozen encoder's embeddings of story and title, side by side.
+def frozen(run: Run, encoder, label: str, reads=("opening", "whole", "title"), keep: bool = True) -> Pipeline:
+    """Logistic regression on the frozen encoder's embeddings of parts of a story, side by side.
 
     Args:
-        run, encoder, label, keep: see `embed_windows`.
+        run, encoder, label, keep: see `embed`.
+        reads: the parts: any of `READS`, and `title`.
 
     Returns:
         A scikit-learn pipeline over story tables: `fit(rows, rows["genre"])`, then `lexical.decision_scores(model, judged)`.
     """
 
     def features(table: pd.DataFrame) -> np.ndarray:
-        return np.hstack([embed(run, encoder, label, table[column].tolist(), keep=keep) for column in ("text", "title")])
+        columns = [(table["title"].tolist(), "whole") if part == "title" else (table["text"].tolist(), part) for part in reads]
+        return _embed_side_by_side(run, encoder, label, columns, keep)
 
     return make_pipeline(FunctionTransformer(features), LogisticRegression(C=30, max_iter=2000))
 
 
-class _Progress(TrainerCallback):
-    """Print a line five times in a training."""
+class Similarity(BaseEstimator):
+    """Zero-shot: a story's likeness to a description of each genre, nothing fitted.
 
-    def on_train_begin(self, args, state, control, **kwargs):
-        self.begin = time.perf_counter()
+    Args:
+        run, encoder, label: see `embed_windows`.
+        descriptions: text for each genre.
+    """
 
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step % max(1, state.max_steps // 5) == 0:
-            print(progress_line(state.global_step, state.max_steps, time.perf_counter() - self.begin))
+    def __init__(self, run: Run, encoder, label: str, descriptions: dict[str, str]):
+        self.run, self.encoder, self.label, self.descriptions = run, encoder, label, descriptions
+
+    def fit(self, rows: pd.DataFrame, genres: pd.Series) -> Similarity:
+        """Nothing to fit."""
+        self.classes_ = np.array(sorted(self.descriptions))
+        return self
+
+    def decision_function(self, judged: pd.DataFrame) -> np.ndarray:
+        """Cosine of title and story with each genre's description: float array (stories, genres)."""
+        story, title, genre = (
+            embed(self.run, self.encoder, self.label, texts)
+            for texts in (judged["text"].tolist(), judged["title"].tolist(), [self.descriptions[g] for g in self.classes_])
+        )
+        return (story + 0.5 * title) @ genre.T
 
 
-def train_setfit(run: Run, encoder, texts: list[str], genres: list[str], arguments):
+def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[str], **settings):
     """Train a SetFit classifier (Tunstall et al., 2022): contrastive pairs for the encoder, then a logistic head.
+
+    A run that was cut off continues from its last checkpoint; a finished one is loaded.
 
     Args:
         run: the running notebook.
         encoder: `SentenceTransformer`, changed in place.
+        label: its name.
         texts, genres: the training set.
-        arguments: `setfit.TrainingArguments`.
+        **settings: of `setfit.TrainingArguments`, such as `num_iterations`.
 
     Returns:
-        The trained `SetFitModel`.
+        The trained `SetFitModel`, and its cost.
     """
     from datasets import Dataset
-    from setfit import SetFitModel, Trainer
+    from setfit import SetFitModel, Trainer, TrainingArguments
 
+    recipe = {
+        "encoder": f"{label}, {encoder.max_seq_length} tokens",
+        "examples": hashlib.sha256(json.dumps([texts, genres]).encode()).hexdigest(),
+        "settings": {name: str(value) for name, value in settings.items()},
+    }
+    training = Training(run, "setfit", recipe)
+    if training.finished:
+        return SetFitModel.from_pretrained(str(training.folder / "model"), device=str(run.device)), training.cost
+    arguments = TrainingArguments(
+        output_dir=str(training.folder),
+        seed=run.seed,
+        report_to="none",
+        show_progress_bar=False,
+        save_strategy="steps",
+        **({"save_steps": 100} | settings),
+    )
     model = SetFitModel(model_body=encoder, model_head=LogisticRegression(max_iter=1000), labels=sorted(set(genres)))
     trainer = Trainer(model=model, args=arguments, train_dataset=Dataset.from_dict({"text": texts, "label": genres}))
-    for callback in list(trainer.st_trainer.callback_handler.callbacks):
-        if type(callback).__name__ in ("NotebookProgressCallback", "PrinterCallback", "ProgressCallback"):
-            trainer.st_trainer.remove_callback(callback)
-    trainer.st_trainer.add_callback(_Progress())
-    with run.autocast():
+    silence(trainer.st_trainer)
+    trainer.st_trainer.add_callback(training.progress)
+    # SetFit's trainer cannot be told to resume, the one inside it can.
+    trainer.st_trainer.train = functools.partial(trainer.st_trainer.train, resume_from_checkpoint=training.checkpoint)
+    with measure() as cost, run.autocast():
         trainer.train()
     model.model_body.eval()
-    return model
+    model.save_pretrained(str(training.folder / "model"))
+    training.finish(cost)
+    return model, training.cost
 
 
 def setfit_scores(run: Run, model, texts: list[str]) -> tuple[np.ndarray, list[str]]:

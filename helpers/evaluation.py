@@ -29,8 +29,9 @@ EXPECTED = {
     "instruct_lora_seed": "LLM, instruction LoRA (seed)",
     "instruct_lora_tuned": "LLM, instruction LoRA (tuned)",
     "tfidf_svm": "TF-IDF + linear SVM",
-    "encoder_logreg": "frozen encoder + logistic regression",
-    "fused": "words + encoder, fused",
+    "encoder_logreg": "frozen encoder: opening | all windows | title",
+    "fused_fast": "fast: words + encoder on the opening",
+    "fused": "accurate: all parts",
     "setfit": "SetFit",
 }
 """Approaches that the notebooks 04 to 06 can run on the seed split."""

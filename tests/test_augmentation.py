@@ -115,7 +115,7 @@ def test_only_accepted_rows_of_genres_that_are_there_train_and_each_place_once(r
 
 def test_a_missing_journal_means_no_rows_and_is_said_in_one_line(run, table, capsys):
     rows = augmentation.training_set(run, table, table["story_id"])
-    assert augmentation.count_sources(rows) == {"original": 60, "chunk": 0, "paraphrase": 0, "synthetic": 0}
+    assert augmentation.count_sources(rows) == {"original": 60, "chunk": 0, "paraphrase": 0, "synthetic": 0, "description": 0}
     assert capsys.readouterr().out.count("\n") == 1
     augmentation.training_set(run, table, table["story_id"], ("original",))
     assert capsys.readouterr().out == ""

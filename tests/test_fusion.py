@@ -3,11 +3,15 @@
 Written for: stacking weights that were fitted on the stories they were then judged on.
 """
 
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator
 
-from helpers import fusion, lexical
+from helpers import augmentation, encoders, fusion, lexical, models
+from helpers.config import DATA
 
 
 class Oracle(BaseEstimator):
@@ -87,3 +91,40 @@ def test_a_genre_that_a_part_never_saw_gets_its_lowest_score(sample):
             return np.array([[1.0, 3.0]])
 
     assert fusion.aligned_scores(Fixed(), sample.head(1), ["A", "B", "C"]).tolist() == [[1.0, 1.0, 3.0]]
+
+
+def test_nothing_of_held_out_stories_reaches_what_is_fitted(run, sample):
+    """Whatever the held-out stories say, rows, vocabulary, scales, heads and weights come out the same, bit by bit."""
+    genres = ["Mystery", "Mystery Comedy", "Thriller", "Western"]
+    some = sample[sample["genre"].isin(genres)].reset_index(drop=True)
+    held_out = some["split"] != "train"
+    other = some.copy()
+    for column in ("title", "text", "text_clean"):
+        other.loc[held_out, column] = [f"Qwyjibo{i} {column} zzyzx " * 40 for i in range(held_out.sum())]
+    other.loc[held_out, "genre"] = other.loc[held_out, "genre"].iloc[::-1].to_numpy()
+    verdict = {"status": "accepted", "reason": "", "tokens": None, "note": "", "close_to": []}
+    answers = [json.loads(line) for line in (DATA / "sample_augmentations.jsonl").read_text(encoding="utf-8").splitlines()]
+    for task, file in augmentation.JOURNALS.items():
+        rows = [row for row in answers if row["task"] == task and row["genre"] in genres]
+        (run.workspace / file).write_text("".join(json.dumps(row | verdict) + "\n" for row in rows), encoding="utf-8")
+    encoder, label = models.load_encoder(run, models.PACKAGED_ENCODER)
+
+    def fit(table):
+        def rows_for(ids):
+            return augmentation.training_set(run, table, ids, ("original", "paraphrase", "synthetic", "description"))
+
+        train = table[table["split"] == "train"]
+        parts = {"words": lexical.words(), "characters": lexical.characters(), "encoder": encoders.frozen(run, encoder, label)}
+        return rows_for(train["story_id"]), fusion.FusedClassifier(parts).fit(train, rows_for)
+
+    (rows, model), (rows_again, model_again) = fit(some), fit(other)
+    assert set(rows["source"]) == {"original", "paraphrase", "synthetic", "description"}
+    pd.testing.assert_frame_equal(rows, rows_again)
+    assert not set(some.loc[held_out, "story_id"]) & (set(rows["story_id"]) | set(rows["parent_id"].dropna()))
+    assert model.weights() == model_again.weights() and model._scale == model_again._scale
+    for name in model.parts:
+        one, two = model.fitted[name], model_again.fitted[name]
+        assert (one[-1].coef_ == two[-1].coef_).all() and (model.inner[name] == model_again.inner[name]).all()
+        if name != "encoder":
+            assert one[-2].vocabulary_ == two[-2].vocabulary_ and (one[-2].idf_ == two[-2].idf_).all()
+            assert not [word for word in two[-2].vocabulary_ if "qwyj" in word or "zzyz" in word]

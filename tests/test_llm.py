@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, Qwen2ForSequenceClassification
 
-from helpers import llm, lora
+from helpers import llm, lora, training
 
 PROMPT = "Classify:\n{story}\nGenre:\n"
 LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -234,7 +234,7 @@ def test_a_training_that_was_cut_off_continues(run, tokenizer, eight, monkeypatc
         if state.epoch >= 2:
             raise Killed
 
-    monkeypatch.setattr(lora._Progress, "on_epoch_begin", die, raising=False)
+    monkeypatch.setattr(training._Progress, "on_epoch_begin", die, raising=False)
     with pytest.raises(Killed):
         lora.train_lora(run, "cut", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, **options)
     monkeypatch.undo()

@@ -23,6 +23,7 @@ def test_every_figure_is_labelled_and_closed(sample, predictions):
     rows = pd.DataFrame(
         [("a", 0.5, 0.4, 0.6, True), ("b", 0.2, 0.2, 0.2, False)], columns=["name", "accuracy", "low", "high", "own"]
     )
+    vectors = np.random.default_rng(0).normal(size=(30, 8))
     figures = [
         plots.genre_counts(sample),
         plots.story_lengths(sample, {"encoder": 200}),
@@ -30,6 +31,7 @@ def test_every_figure_is_labelled_and_closed(sample, predictions):
         plots.confusion(predictions, "title"),
         plots.training_loss({"run": [{"step": 1, "loss": 3.0}, {"step": 2, "loss": 1.0}]}, uniform=2.0),
         plots.leaderboard(rows, "title"),
+        plots.genre_map({"before": vectors, "after": -vectors}, sample["genre"].head(30)),
     ]
     assert plt.get_fignums() == []
     assert all(figure.axes[0].get_title() for figure in figures)

@@ -1,0 +1,40 @@
+"""The few-shot classifiers of notebook 06: the parts of the fusion, and which of them make the fast and the accurate one."""
+
+from __future__ import annotations
+
+from sklearn.pipeline import Pipeline
+
+from helpers import encoders, lexical, models
+from helpers.runtime import Run
+
+FAST = ["words", "opening"]
+"""Parts of the fast classifier: the words of the whole story, and the encoder on its first 128 tokens and its title."""
+
+
+def build_parts(run: Run, keep: bool = True) -> tuple[dict[str, Pipeline], dict[str, str]]:
+    """The parts that the profile's encoders allow.
+
+    Args:
+        run: the running notebook.
+        keep: see `encoders.embed_windows`.
+
+    Returns:
+        Parts by name, and the encoder's name of each part that has one.
+    """
+    encoder, label = models.load_encoder(run, models.PACKAGED_ENCODER)
+    short, _ = models.load_encoder(run, models.PACKAGED_ENCODER)
+    short.max_seq_length = 128
+    parts = {
+        "words": lexical.words(),
+        "opening": encoders.frozen(run, short, label, ("opening", "title"), keep),
+        "small encoder": encoders.frozen(run, encoder, label, keep=keep),
+    }
+    names = {"opening": label, "small encoder": label}
+    large = run.profile.large_encoder
+    if large and models.own_weights(large):
+        encoder, label = models.load_encoder(run, large)
+        parts["large encoder"] = encoders.frozen(run, encoder, label, ("opening", "ends", "title"), keep)
+        names["large encoder"] = label
+    elif large:
+        print(f"{large} is not to be had here, so its part is left out: connect to the Hub, or put it into checkpoints/models.")
+    return parts, names

@@ -1,0 +1,56 @@
+"""The classifiers of notebook 06 and their benchmark.
+
+Written for: a benchmark that times a cache, and a large encoder that is silently replaced by a small one.
+"""
+
+import dataclasses
+
+import pytest
+
+from helpers import augmentation, benchmark, classifiers, models, stories
+from helpers.fusion import FusedClassifier
+
+
+def test_parts_are_those_of_the_profiles_encoders(run, monkeypatch, capsys):
+    parts, names = classifiers.build_parts(run)
+    assert set(classifiers.FAST) <= set(parts) and "large encoder" not in parts
+    assert set(names.values()) == {models.PACKAGED_ENCODER}
+    monkeypatch.setattr(models, "hub_answers", lambda: False)
+    run.profile = dataclasses.replace(run.profile, large_encoder="some/large-encoder")
+    parts, _ = classifiers.build_parts(run)
+    assert "large encoder" not in parts and "some/large-encoder is not to be had" in capsys.readouterr().out
+
+
+def test_every_known_genre_is_described_and_descriptions_train_only_when_asked(run, sample):
+    described = augmentation.genre_descriptions()
+    assert set(described) == {genre for genres in stories.FAMILIES.values() for genre in genres}
+    assert all(row["text"].startswith(f"{genre}: ") for genre, row in described.items())
+    ids = sample.loc[sample["split"] == "train", "story_id"]
+    rows = augmentation.training_set(run, sample, ids, ("original", "description"))
+    assert augmentation.count_sources(rows)["description"] == sample["genre"].nunique()
+    assert augmentation.count_sources(augmentation.training_set(run, sample, ids))["description"] == 0
+
+
+def test_benchmark_measures_and_latency_does_not_read_the_cache(run, sample, monkeypatch):
+    some = sample[sample["genre"].isin(["Western", "Space Opera", "Legal Drama"])].reset_index(drop=True)
+    monkeypatch.setattr(benchmark, "SIZES", (15, 30))
+    monkeypatch.setattr(benchmark, "REPEATED", (100,))
+    parts, _ = classifiers.build_parts(run)
+    variants = {"fast": {name: parts[name] for name in classifiers.FAST}}
+    fits = benchmark.training(run, some, variants)
+    assert fits["stories"].tolist() == [15, 30] and (fits["seconds"] > 0).all()
+    train, judged = some[some["fold"] != 0], some[some["fold"] == 0]
+
+    def rows_for(ids):
+        return augmentation.training_set(run, some, ids, ("original",))
+
+    fitted = {"fast": FusedClassifier(variants["fast"]).fit(train, rows_for)}
+    assert benchmark.prediction(fitted, judged)["seconds"].min() > 0
+    before = fitted["fast"].predict_proba(judged)
+    benchmark.without_cache(fitted, classifiers.build_parts(run, keep=False)[0])
+    for file in (run.workspace / "embeddings").glob("*.npz"):
+        file.unlink()
+    assert fitted["fast"].predict_proba(judged) == pytest.approx(before, abs=1e-3)
+    assert not list((run.workspace / "embeddings").glob("*.npz"))
+    assert benchmark.latency(fitted, judged)["p50 ms, one core"].item() > 1
+    assert benchmark.read_benchmark(run) is None
