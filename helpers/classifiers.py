@@ -8,7 +8,7 @@ from helpers import encoders, lexical, models
 from helpers.runtime import Run
 
 FAST = ["words", "opening"]
-"""Parts of the fast classifier: the words of the whole story, and the encoder on its first 128 tokens and its title."""
+"""Parts of the fast classifier: the words of the whole story, and the encoder on its first 64 tokens and its title."""
 
 
 def build_parts(run: Run, keep: bool = True) -> tuple[dict[str, Pipeline], dict[str, str]]:
@@ -23,7 +23,7 @@ def build_parts(run: Run, keep: bool = True) -> tuple[dict[str, Pipeline], dict[
     """
     encoder, label = models.load_encoder(run, models.PACKAGED_ENCODER)
     short, _ = models.load_encoder(run, models.PACKAGED_ENCODER)
-    short.max_seq_length = 128
+    short.max_seq_length = 64
     parts = {
         "words": lexical.words(),
         "opening": encoders.frozen(run, short, label, ("opening", "title"), keep),

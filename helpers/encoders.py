@@ -28,10 +28,9 @@ _BLOCK = 1000  # windows that are embedded before the cache is saved again
 
 def encode(run: Run, encoder, pieces: list[str]) -> np.ndarray:
     """Embed texts of at most the encoder's length: float32 array (texts, dimensions), rows of length 1."""
-    batch_size = 32 if len(pieces) > 4 else 1  # few texts alone: padding them to one length would cost more than it saves
     with run.autocast():
         return encoder.encode(
-            pieces, batch_size=batch_size, show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=True
+            pieces, batch_size=32, show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=True
         ).astype(np.float32)
 
 

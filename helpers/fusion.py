@@ -32,7 +32,7 @@ class FusedClassifier:
         self.parts, self.seed = parts, seed
 
     def fit(self, train: pd.DataFrame, rows_for: Callable[[pd.Series], pd.DataFrame]) -> FusedClassifier:
-        """Fit every part on four inner folds, for the weights, and on all training stories.
+        """Fit every part on four inner folds (fewer where no genre has four stories), for the weights, and on all training stories.
 
         Args:
             train: story table of the training stories.
@@ -42,7 +42,8 @@ class FusedClassifier:
         self._trained_on = set(train["story_id"])
         self._truth = train["genre"].map(self.genres.index).to_numpy()
         self.inner = {name: np.zeros((len(train), len(self.genres))) for name in self.parts}
-        for fitted, held in StratifiedKFold(4, shuffle=True, random_state=self.seed).split(train, train["genre"]):
+        folds = StratifiedKFold(min(4, train["genre"].value_counts().max()), shuffle=True, random_state=self.seed)
+        for fitted, held in folds.split(train, train["genre"]):
             rows = rows_for(train.iloc[fitted]["story_id"])
             for name, part in self.parts.items():
                 model = clone(part).fit(rows, rows["genre"])
@@ -102,5 +103,8 @@ def aligned_scores(model: Pipeline, judged: pd.DataFrame, genres: list[str]) -> 
     Returns:
         float array (judged stories, genres).
     """
-    frame = pd.DataFrame(decision_scores(model, judged), columns=list(model.classes_)).reindex(columns=genres)
+    scores = decision_scores(model, judged)
+    if list(model.classes_) == genres:
+        return scores
+    frame = pd.DataFrame(scores, columns=list(model.classes_)).reindex(columns=genres)
     return frame.T.fillna(frame.min(axis=1)).T.to_numpy()

@@ -86,3 +86,17 @@ def test_recorded_answers_have_the_journals_fields():
 def test_notes_cover_every_genre():
     notes = (DATA / "synthetic_notes.md").read_text(encoding="utf-8")
     assert all(f"- **{genre}**" in notes for genre in SYNTHETIC["genre"].unique())
+
+
+def test_questions_have_answers_that_stand_in_their_story():
+    lines = (DATA / "sample_questions.jsonl").read_text(encoding="utf-8").splitlines()
+    questions = pd.DataFrame([json.loads(line) for line in lines])
+    stories = SAMPLE.set_index("id")
+    assert len(questions) >= 60 and questions["question"].is_unique
+    assert Counter(questions["kind"]) == {"content": 18, "title": 18, "id": 18, "genre": 18}
+    assert set(stories.loc[questions["story_id"], "genre"]) == set(SAMPLE["genre"])
+    for row in questions.itertuples():
+        story = stories.loc[row.story_id]
+        assert row.answers and all(answer.lower() in story["story"].lower() for answer in row.answers), row.question
+        named = {"title": story["title"], "id": row.story_id, "genre": story["genre"]}.get(row.kind)
+        assert named is None or named in row.question
