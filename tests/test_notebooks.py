@@ -80,7 +80,11 @@ def test_every_name_is_bound_before_it_is_read(notebook):
         tree = ast.parse(cell.source)
         stores = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         stores |= {
-            a.arg for n in ast.walk(tree) if isinstance(n, ast.arguments) for a in [*n.args, *n.kwonlyargs, *n.posonlyargs]
+            a.arg
+            for n in ast.walk(tree)
+            if isinstance(n, ast.arguments)
+            for a in [*n.args, *n.kwonlyargs, *n.posonlyargs, n.vararg, n.kwarg]
+            if a
         }
         stores |= {
             (a.asname or a.name).split(".")[0]
