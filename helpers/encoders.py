@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import logging
 import time
 
 import numpy as np
@@ -185,6 +186,7 @@ def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[s
     from datasets import Dataset
     from setfit import SetFitModel, Trainer, TrainingArguments
 
+    logging.getLogger("setfit").setLevel(logging.ERROR)  # its import turns its chatter on
     recipe = {
         "encoder": f"{label}, {encoder.max_seq_length} tokens",
         "examples": hashlib.sha256(json.dumps([texts, genres]).encode()).hexdigest(),
