@@ -6,8 +6,6 @@ Every figure is measured here and now, on the machine it names; `results/benchma
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -57,9 +55,9 @@ def latency(fitted: dict[str, FusedClassifier], judged: pd.DataFrame) -> pd.Data
     singles = [judged.iloc[[place]] for place in range(min(40, len(judged)))]
     for name, model in fitted.items():
         torch.set_num_threads(1)
-        one = _milliseconds(model.predict_proba, singles)
+        one = runtime.laps_ms(model.predict_proba, singles)
         torch.set_num_threads(threads)
-        batch = _milliseconds(model.predict_proba, [judged.iloc[:32]])[0] / len(judged.iloc[:32])
+        batch = runtime.laps_ms(model.predict_proba, [judged.iloc[:32]])[0] / len(judged.iloc[:32])
         rows.append((name, np.percentile(one, 50), np.percentile(one, 95), batch))
         print(
             f"{name}: {rows[-1][1]:.0f} ms a story alone on one core (p95 {rows[-1][2]:.0f}), {batch:.0f} ms in batches of 32"
@@ -77,16 +75,6 @@ def without_cache(fitted: dict[str, FusedClassifier], parts: dict) -> None:
     for model in fitted.values():
         for name, pipeline in model.fitted.items():
             pipeline.steps[0] = parts[name].steps[0]
-
-
-def _milliseconds(predict: Callable, items: list) -> np.ndarray:
-    predict(items[0])
-    laps = []
-    for item in items:
-        begin = time.perf_counter()
-        predict(item)
-        laps.append(1000 * (time.perf_counter() - begin))
-    return np.array(laps)
 
 
 def _spread(table: pd.DataFrame, size: int) -> pd.DataFrame:

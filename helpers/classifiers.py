@@ -16,7 +16,7 @@ def build_parts(run: Run, keep: bool = True) -> tuple[dict[str, Pipeline], dict[
 
     Args:
         run: the running notebook.
-        keep: see `encoders.embed_windows`.
+        keep: see `encoders.embed`.
 
     Returns:
         Parts by name, and the encoder's name of each part that has one.

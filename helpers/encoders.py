@@ -65,7 +65,8 @@ def embed(run: Run, encoder, label: str, texts: list[str], reads: str = "whole",
 
 def _embed_side_by_side(run: Run, encoder, label: str, columns: list[tuple[list[str], str]], keep: bool) -> np.ndarray:
     """Embed columns of (texts, what is read), side by side; a window that several of them read is embedded once."""
-    windows = [[READS[reads](split_windows(encoder, text)) for text in texts] for texts, reads in columns]
+    split = _split_once if keep else split_windows
+    windows = [[READS[reads](split(encoder, text)) for text in texts] for texts, reads in columns]
     pieces = list(dict.fromkeys(piece for column in windows for of_text in column for piece in of_text))
     known = _kept(run, encoder, label, pieces) if keep else dict(zip(pieces, encode(run, encoder, pieces)))
     return np.hstack(
@@ -108,14 +109,7 @@ def mean_vector(vectors: np.ndarray) -> np.ndarray:
 def split_windows(encoder, text: str) -> list[str]:
     """Cut a text into pieces of the encoder's length, in tokens; a last piece under a quarter of it joins nothing and is left out."""
     size = encoder.max_seq_length - 2
-    known = _SPLITS.setdefault((encoder.tokenizer.name_or_path, size), {})
-    if text not in known:
-        known[text] = _split(encoder.tokenizer, size, text)
-    return known[text]
-
-
-def _split(tokenizer, size: int, text: str) -> list[str]:
-    spans = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
+    spans = encoder.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
     starts = range(0, max(len(spans), 1), size)
     pieces = [
         text[spans[s][0] : spans[min(s + size, len(spans)) - 1][1]]
@@ -123,6 +117,14 @@ def _split(tokenizer, size: int, text: str) -> list[str]:
         if spans and (s == 0 or len(spans) - s >= size // 4)
     ]
     return pieces or [text]
+
+
+def _split_once(encoder, text: str) -> list[str]:
+    """`split_windows`, remembered: folds split the same stories again and again."""
+    known = _SPLITS.setdefault((encoder.tokenizer.name_or_path, encoder.max_seq_length), {})
+    if text not in known:
+        known[text] = split_windows(encoder, text)
+    return known[text]
 
 
 def frozen(run: Run, encoder, label: str, reads=("opening", "whole", "title"), keep: bool = True) -> Pipeline:
@@ -147,7 +149,7 @@ class Similarity(BaseEstimator):
     """Zero-shot: a story's likeness to a description of each genre, nothing fitted.
 
     Args:
-        run, encoder, label: see `embed_windows`.
+        run, encoder, label: see `embed`.
         descriptions: text for each genre.
     """
 

@@ -235,20 +235,25 @@ def measure(interval: float = 0.05):
         watcher.join()
 
 
-def latency_ms(predict, items: list, most: int = 20) -> float:
-    """Median time of predicting one item alone, in milliseconds.
+def laps_ms(predict, items: list) -> np.ndarray:
+    """Time of predicting each item by itself, in milliseconds: float array (items,).
 
     Args:
         predict: called with one item.
-        items: as many as there are, up to `most`; the first is predicted once more beforehand, to warm up.
+        items: the first is predicted once more beforehand, to warm up.
     """
     predict(items[0])
-    seconds = []
-    for item in items[:most]:
+    laps = []
+    for item in items:
         begin = time.perf_counter()
         predict(item)
-        seconds.append(time.perf_counter() - begin)
-    return float(np.median(seconds) * 1000)
+        laps.append(1000 * (time.perf_counter() - begin))
+    return np.array(laps)
+
+
+def latency_ms(predict, items: list, most: int = 20) -> float:
+    """Median of `laps_ms` over up to `most` items."""
+    return float(np.median(laps_ms(predict, items[:most])))
 
 
 def clock(seconds: float) -> str:
