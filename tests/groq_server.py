@@ -28,7 +28,7 @@ class GroqServer:
         minute: seconds that a minute has here.
         day: chat requests that may be answered before the daily limit; None for no limit.
         requests: body of every chat request that came in.
-        delivered: number of answers written out whole.
+        delivered: number of answers sent off; counted before they are, so that a client that has one finds it counted.
         refused: number of 429 answers that came of a limit rather than of `faults`.
     """
 
@@ -157,8 +157,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(429, error, headers | {"retry-after": f"{int(wait) + 1}"})
             return
         time.sleep(self.groq.delay)
-        self._json(200, self._completion(body, self.groq.answer(body)), headers)
+        answer = self._completion(body, self.groq.answer(body))
         self.groq.deliver()
+        self._json(200, answer, headers)
 
     def _key_is_wrong(self) -> bool:
         if self.headers.get("Authorization") == f"Bearer {KEY}":
