@@ -1,14 +1,16 @@
 # make run    the seven notebooks in order (PROFILE=smoke|cpu|t4, STORIES_CSV=path, ONLY="01 06 07")
 # make test   the tests; make lint checks, make format mends
-# make bench  speed and memory of the classifiers of notebook 06 (after make run ONLY=01, same PROFILE)
+# make bench      speed and memory of the classifiers of notebook 06 (after make run ONLY=01, same PROFILE)
+# make bench-llm  speed and memory of LoRA training steps, for notebook 04 (the same; LLM=name or folder)
 PYTHON ?= python3
 PROFILE ?= smoke
 ONLY ?=
+LLM ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test bench lint format record address clean
+.PHONY: run test bench bench-llm lint format record address clean
 
 run: $(READY)
 	$(BIN)/python -u -m helpers.series run --profile $(PROFILE) --only "$(ONLY)"
@@ -18,6 +20,9 @@ test: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -u -m helpers.benchmark --profile $(PROFILE)
+
+bench-llm: $(READY)
+	$(BIN)/python -u -m helpers.llm_benchmark --profile $(PROFILE) $(if $(LLM),--llm $(LLM))
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -17,6 +17,8 @@
 `benchmark`     their speed and memory (`make bench`)
 `llm`           tokenising stories for an LLM, embedding them, scoring genre names
 `lora`          LoRA training, for a classification head and for instructions
+`qa`            questions about the stories, answered with an adapter on and off
+`llm_benchmark` speed and memory of LoRA training steps (`make bench-llm`)
 `training`      long trainings: kept, continued, never repeated
 `evaluation`    metrics with intervals, paired tests, confusions, and the results store
 `plots`         every figure

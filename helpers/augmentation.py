@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -391,12 +392,11 @@ def training_set(
         parts.append(pd.DataFrame([described[g] for g in sorted(set(stories["genre"])) if g in described], columns=COLUMNS))
     tasks = [task for task in JOURNALS if task in sources]
     if tasks:
-        held_out = stories[~stories["story_id"].isin(train_ids)]
-        index = NgramIndex(dict(zip(held_out["story_id"], held_out["text"])))
         genres = set(stories["genre"])
         for task in tasks:
-            rows = accepted_rows(run, task)
-            rows = [row for row in rows if row["genre"] in genres and _may_train(row, train_ids, index)]
+            rows = [row for row in accepted_rows(run, task) if row["genre"] in genres]
+            close = _close_stories(tuple(zip(stories["story_id"], stories["text"])), tuple(row["text"] for row in rows))
+            rows = [row for row, close_to in zip(rows, close) if _may_train(row, close_to, train_ids)]
             parts.append(pd.DataFrame([_training_row(row) for row in rows], columns=COLUMNS))
         missing = [JOURNALS[task] for task in tasks if not (run.workspace / JOURNALS[task]).exists()]
         if missing:
@@ -439,12 +439,17 @@ def accepted_rows(run: Run, task: str) -> list[dict]:
     return list(rows.values())
 
 
-def _may_train(row: dict, train_ids: set[str], index: NgramIndex) -> bool:
+@functools.lru_cache(maxsize=8)
+def _close_stories(stories: tuple[tuple[str, str], ...], texts: tuple[str, ...]) -> list[list[str]]:
+    """Ids of the stories that each text is a near-duplicate of, by 5-grams; remembered, as every fold asks for the same ones."""
+    index = NgramIndex(dict(stories))
+    return [index.too_close(text) for text in texts]
+
+
+def _may_train(row: dict, close_to: list[str], train_ids: set[str]) -> bool:
     if row["parent_id"] is not None and row["parent_id"] not in train_ids:
         return False
-    if not train_ids.issuperset(row.get("close_to", ())):
-        return False
-    return not index.too_close(row["text"])
+    return train_ids.issuperset(row.get("close_to", ())) and train_ids.issuperset(close_to)
 
 
 def _training_row(row: dict) -> dict:

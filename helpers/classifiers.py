@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+
 from sklearn.pipeline import Pipeline
 
-from helpers import encoders, lexical, models
+from helpers import encoders, lexical, llm, models
 from helpers.runtime import Run
 
 FAST = ["words", "opening"]
@@ -12,14 +14,14 @@ FAST = ["words", "opening"]
 
 
 def build_parts(run: Run, keep: bool = True) -> tuple[dict[str, Pipeline], dict[str, str]]:
-    """The parts that the profile's encoders allow.
+    """The parts that the profile's models allow.
 
     Args:
         run: the running notebook.
         keep: see `encoders.embed`.
 
     Returns:
-        Parts by name, and the encoder's name of each part that has one.
+        Parts by name, and the name of the pretrained model of each part that has one.
     """
     encoder, label = models.load_encoder(run, models.PACKAGED_ENCODER)
     short, _ = models.load_encoder(run, models.PACKAGED_ENCODER)
@@ -37,4 +39,8 @@ def build_parts(run: Run, keep: bool = True) -> tuple[dict[str, Pipeline], dict[
         names["large encoder"] = label
     elif large:
         print(f"{large} is not to be had here, so its part is left out: connect to the Hub, or put it into checkpoints/models.")
+    tokenizer, label = models.load_tokenizer(run)
+    load_model = functools.cache(lambda: models.load_llm(run, tokenizer))
+    parts["language model"] = llm.frozen(run, label, tokenizer, load_model, run.profile.frozen_tokens, keep)
+    names["language model"] = label
     return parts, names

@@ -28,6 +28,7 @@ class Profile:
         large_encoder: a larger one, used frozen where it can be loaded; None for none.
         llm: causal language model, a Hub name or a local folder.
         story_tokens: how many tokens of a story the LLM sees; longer stories lose their middle.
+        frozen_tokens: the same, where the LLM is frozen and a story is read once.
         seqcls_epochs: LoRA's passes over the training set, with a head.
         instruct_epochs: the same, for prompt and answer.
         lora_batch_size: stories in one forward pass.
@@ -35,6 +36,7 @@ class Profile:
         gradient_checkpointing: trade time for memory while training the LLM.
         setfit_iterations: SetFit's `num_iterations`; each story gives twice as many pairs.
         setfit_epochs: SetFit's `num_epochs` over these pairs.
+        questions: how many questions about the stories are asked with the adapter on and off.
         use_augmented: whether SetFit and the baselines train on accepted augmented rows too.
         llm_augmented: whether the LLM approaches do.
     """
@@ -45,6 +47,7 @@ class Profile:
     large_encoder: str | None
     llm: str
     story_tokens: int
+    frozen_tokens: int
     seqcls_epochs: int
     instruct_epochs: int
     lora_batch_size: int
@@ -52,6 +55,7 @@ class Profile:
     gradient_checkpointing: bool
     setfit_iterations: int
     setfit_epochs: int
+    questions: int
     use_augmented: bool = True
     llm_augmented: bool = True
 
@@ -64,6 +68,7 @@ PROFILES = {
         large_encoder=None,
         llm="unsloth/gemma-3-270m",
         story_tokens=128,
+        frozen_tokens=128,
         seqcls_epochs=1,
         instruct_epochs=2,
         lora_batch_size=4,
@@ -71,6 +76,7 @@ PROFILES = {
         gradient_checkpointing=False,
         setfit_iterations=1,
         setfit_epochs=1,
+        questions=36,
         llm_augmented=False,
     ),
     "cpu": Profile(
@@ -79,14 +85,16 @@ PROFILES = {
         encoder="sentence-transformers/all-MiniLM-L6-v2",
         large_encoder="sentence-transformers/all-mpnet-base-v2",
         llm="Qwen/Qwen2.5-0.5B-Instruct",
-        story_tokens=256,
-        seqcls_epochs=2,
+        story_tokens=128,
+        frozen_tokens=256,
+        seqcls_epochs=1,
         instruct_epochs=2,
         lora_batch_size=4,
         lora_accumulation=1,
         gradient_checkpointing=False,
         setfit_iterations=2,
         setfit_epochs=1,
+        questions=72,
     ),
     "t4": Profile(
         name="t4",
@@ -95,6 +103,7 @@ PROFILES = {
         large_encoder="sentence-transformers/all-mpnet-base-v2",
         llm="Qwen/Qwen2.5-1.5B-Instruct",
         story_tokens=1024,
+        frozen_tokens=1024,
         seqcls_epochs=3,
         instruct_epochs=3,
         lora_batch_size=4,
@@ -102,6 +111,7 @@ PROFILES = {
         gradient_checkpointing=True,
         setfit_iterations=10,
         setfit_epochs=2,
+        questions=120,
     ),
 }
 

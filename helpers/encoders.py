@@ -24,7 +24,6 @@ from helpers.runtime import Run, measure, progress_line
 from helpers.training import Training, silence
 
 _SPLITS: dict[tuple, dict[str, list[str]]] = {}  # windows of texts that were split before, by tokenizer and size
-_BLOCK = 1000  # windows that are embedded before the cache is saved again
 
 
 def encode(run: Run, encoder, pieces: list[str]) -> np.ndarray:
@@ -68,17 +67,28 @@ def _embed_side_by_side(run: Run, encoder, label: str, columns: list[tuple[list[
     split = _split_once if keep else split_windows
     windows = [[READS[reads](split(encoder, text)) for text in texts] for texts, reads in columns]
     pieces = list(dict.fromkeys(piece for column in windows for of_text in column for piece in of_text))
-    known = _kept(run, encoder, label, pieces) if keep else dict(zip(pieces, encode(run, encoder, pieces)))
+    if keep:
+        known = kept_vectors(run, f"{label} windows of {encoder.max_seq_length}", pieces, lambda new: encode(run, encoder, new))
+    else:
+        known = dict(zip(pieces, encode(run, encoder, pieces)))
     return np.hstack(
         [np.stack([mean_vector(np.stack([known[piece] for piece in of_text])) for of_text in column]) for column in windows]
     )
 
 
-def _kept(run: Run, encoder, label: str, pieces: list[str]) -> dict[str, np.ndarray]:
-    """Vectors of windows, from the cache where they were embedded before."""
+def kept_vectors(run: Run, name: str, pieces: list[str], encode, block: int = 1000) -> dict[str, np.ndarray]:
+    """Vectors of texts, from the workspace where they were computed before; what is new is saved block by block.
+
+    Args:
+        run: the running notebook; its workspace holds the cache.
+        name: what computes the vectors; together with a text's hash the key.
+        pieces: distinct texts.
+        encode: function of a list of texts that returns a float array (texts, dimensions).
+        block: texts that are encoded before the cache is saved again.
+    """
     folder = run.workspace / "embeddings"
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / (hashlib.sha256(f"{label} windows of {encoder.max_seq_length}".encode()).hexdigest()[:16] + ".npz")
+    file = folder / (hashlib.sha256(name.encode()).hexdigest()[:16] + ".npz")
     known: dict[str, np.ndarray] = {}
     if file.exists():
         stored = np.load(file)
@@ -86,17 +96,17 @@ def _kept(run: Run, encoder, label: str, pieces: list[str]) -> dict[str, np.ndar
     keys = {piece: hashlib.sha256(piece.encode()).hexdigest()[:32] for piece in pieces}
     missing = [piece for piece in pieces if keys[piece] not in known]
     begin = told = time.perf_counter()
-    for start in range(0, len(missing), _BLOCK):
-        block = missing[start : start + _BLOCK]
-        known |= zip((keys[piece] for piece in block), encode(run, encoder, block))
+    for start in range(0, len(missing), block):
+        some = missing[start : start + block]
+        known |= zip((keys[piece] for piece in some), encode(some))
         unfinished = file.with_name(file.stem + ".part.npz")
         np.savez(unfinished, keys=np.array(list(known)), vectors=np.stack(list(known.values())))
         unfinished.replace(file)
         now = time.perf_counter()
         if now - told > 60:
             told = now
-            done = start + len(block)
-            print(progress_line(done, len(missing), now - begin, f"windows through {label.split('/')[-1]}"))
+            done = start + len(some)
+            print(progress_line(done, len(missing), now - begin, f"texts through {name.split('/')[-1]}"))
     return {piece: known[keys[piece]] for piece in pieces}
 
 

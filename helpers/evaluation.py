@@ -94,8 +94,8 @@ def compute_metrics(predictions: pd.DataFrame, resamples: int = 2000, seed: int 
     def macro(rows):
         return f1_score(truth[rows], predicted[rows], average="macro", zero_division=0)
 
-    low, high = _interval(right, np.mean, resamples, seed)
-    f1_low, f1_high = _interval(np.arange(len(truth)), lambda rows: macro(rows.astype(int)), min(resamples, 300), seed)
+    low, high = bootstrap_interval(right, np.mean, resamples, seed)
+    f1_low, f1_high = bootstrap_interval(np.arange(len(truth)), lambda rows: macro(rows.astype(int)), min(resamples, 300), seed)
     result = {
         "n": len(predictions),
         "accuracy": float(right.mean()),
@@ -128,8 +128,8 @@ def compute_metrics(predictions: pd.DataFrame, resamples: int = 2000, seed: int 
     return result
 
 
-def _interval(values: np.ndarray, statistic, resamples: int, seed: int) -> tuple[float, float]:
-    """Percentile bootstrap 95 % interval (Efron and Tibshirani, 1993)."""
+def bootstrap_interval(values: np.ndarray, statistic=np.mean, resamples: int = 2000, seed: int = 42) -> tuple[float, float]:
+    """Percentile bootstrap 95 % interval of a statistic of values (n,) (Efron and Tibshirani, 1993)."""
     if len(values) < 2 or np.ptp(values) == 0:
         point = float(statistic(values))
         return point, point
@@ -154,10 +154,16 @@ def paired_test(first: pd.DataFrame, second: pd.DataFrame, seed: int = 42) -> di
         raise ValueError("The two approaches judged no story in common; compare results of the same dataset and protocol.")
     a = (both["predicted_a"] == both["genre"]).to_numpy().astype(float)
     b = (both["predicted_b"] == both["genre"]).to_numpy().astype(float)
-    low, high = _interval(a - b, np.mean, 2000, seed)
+    low, high = bootstrap_interval(a - b, seed=seed)
     only_a, only_b = int(((a == 1) & (b == 0)).sum()), int(((a == 0) & (b == 1)).sum())
     p = binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
     return {"n": len(both), "difference": float((a - b).mean()), "low": low, "high": high, "p": float(p)}
+
+
+def versus(first: pd.DataFrame, second: pd.DataFrame) -> str:
+    """`paired_test` in words: `+12.0% (+4.0% to +20.0%), McNemar p = 0.0042`."""
+    t = paired_test(first, second)
+    return f"{t['difference']:+.1%} ({t['low']:+.1%} to {t['high']:+.1%}), McNemar p = {t['p']:.2g}"
 
 
 def confusions(predictions: pd.DataFrame, most: int = 20) -> pd.DataFrame:
@@ -247,6 +253,28 @@ def save_result(
         "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
     write_json(folder / "metrics.json", result)
+    return result
+
+
+def score_table(judged: pd.DataFrame, scores: np.ndarray, genres: list[str]) -> pd.DataFrame:
+    """All scores of the judged stories, for `save_result`: `story_id`, and a column a genre."""
+    table = pd.DataFrame(scores, columns=genres)
+    table.insert(0, "story_id", judged["story_id"].to_numpy())
+    return table
+
+
+def read_result(run: Run, approach: str, protocol: str, dataset: dict) -> dict | None:
+    """One approach's result with its `predictions`, and `scores` where they were kept; None if this dataset and profile have none."""
+    folder = result_folder(run, approach, protocol)
+    if not (folder / "metrics.json").exists():
+        return None
+    result = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    same = result["dataset"]["sha256"] == dataset["sha256"] and result["facts"]["profile"] == run.profile.name
+    if result.get("schema") != SCHEMA or not same:
+        return None
+    for name in ("predictions", "scores"):
+        if (folder / f"{name}.parquet").exists():
+            result[name] = pd.read_parquet(folder / f"{name}.parquet")
     return result
 
 

@@ -8,12 +8,26 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from helpers.encoders import kept_vectors
 from helpers.runtime import Run
+
+QUESTION = "\nIn one word or two, the genre of this story is:"
+"""What the frozen LLM, or one with a head, reads after the story: the state that is about to answer holds more of the genre than the last word's does
+(a prompt for embeddings, as Jiang et al., 2023)."""
+
+READS = ("opening", "mean", "last")
+"""What is read of the hidden states: the mean over the first `OPENING` tokens, the mean over all, and the last one, which stands at the question's end."""
+
+OPENING = 64
 
 
 def cut_middle(ids: list[int], limit: int) -> list[int]:
@@ -45,18 +59,20 @@ def _begin(tokenizer) -> list[int]:
 
 
 def classification_examples(
-    tokenizer, table: pd.DataFrame, limit: int, genres: list[str] | None = None, **options
+    tokenizer, table: pd.DataFrame, limit: int, genres: list[str] | None = None, question: str = QUESTION, **options
 ) -> list[dict]:
-    """Examples for a model with a classification head.
+    """Examples for a model with a classification head, or for a frozen one.
 
     Args:
         tokenizer, table, limit, **options: see `story_ids`.
         genres: the labels in order; None for examples without a label.
+        question: what stands after the story.
 
     Returns:
         Dicts of `input_ids` and, with `genres`, `labels` (int).
     """
-    examples = [{"input_ids": _begin(tokenizer) + ids} for ids in story_ids(tokenizer, table, limit, **options)]
+    asked = tokenizer(question, add_special_tokens=False)["input_ids"]
+    examples = [{"input_ids": _begin(tokenizer) + ids + asked} for ids in story_ids(tokenizer, table, limit, **options)]
     if genres is not None:
         for example, genre in zip(examples, table["genre"]):
             example["labels"] = genres.index(genre)
@@ -115,31 +131,88 @@ def _batches_by_length(sequences: list[list[int]], size: int):
 
 
 @torch.inference_mode()
-def embed_stories(run: Run, model, tokenizer, examples: list[dict], batch_size: int = 4) -> dict[str, np.ndarray]:
-    """The frozen LLM as an encoder: last hidden states, pooled.
+def embed_stories(run: Run, model, tokenizer, examples: list[dict], batch_size: int = 4) -> np.ndarray:
+    """The frozen LLM as an encoder: last hidden states, read in the three ways of `READS`.
 
     Args:
         run: the running notebook.
-        model: a model with a decoder, such as one with a classification head.
+        model: causal, or with a classification head.
         examples: from `classification_examples`.
 
     Returns:
-        `last` and `mean`: float32 arrays (stories, hidden size), the last token's state and the mean over tokens.
+        float32 array (stories, 3, hidden size).
     """
     decoder = getattr(model, model.base_model_prefix)
     sequences = [example["input_ids"] for example in examples]
-    pooled = {"last": [None] * len(sequences), "mean": [None] * len(sequences)}
+    states: list[np.ndarray | None] = [None] * len(sequences)
     decoder.eval()
     for rows in _batches_by_length(sequences, batch_size):
-        batch = pad_batch(tokenizer, [sequences[i] for i in rows], run.device)
+        batch = pad_batch(tokenizer, [sequences[i] for i in rows], run.device, side="right")
         with run.autocast():
-            states = decoder(**batch, use_cache=False).last_hidden_state.float()
-        mask = batch["attention_mask"].unsqueeze(-1)
-        means = (states * mask).sum(1) / mask.sum(1)
-        for place, i in enumerate(rows):
-            pooled["last"][i] = states[place, -1].cpu().numpy()
-            pooled["mean"][i] = means[place].cpu().numpy()
-    return {name: np.stack(vectors) for name, vectors in pooled.items()}
+            hidden = decoder(**batch, use_cache=False).last_hidden_state
+        last = batch["attention_mask"].sum(1) - 1
+        for i, of_story in zip(rows, read_states(hidden)[torch.arange(len(rows)), last]):
+            states[i] = of_story.cpu().numpy()
+    return np.stack(states)
+
+
+def keep_states(run: Run, label: str, tokenizer, load_model, examples: list[dict]) -> np.ndarray:
+    """`embed_stories`, kept in the workspace: computed once, and the model is loaded only for what is new.
+
+    Args:
+        run: the running notebook.
+        label: the model's name, part of the cache's key.
+        tokenizer: the model's.
+        load_model: function without arguments that returns the model.
+        examples: from `classification_examples`.
+    """
+
+    def encode(new: list[str]) -> np.ndarray:
+        return embed_stories(run, load_model(), tokenizer, [{"input_ids": json.loads(piece)} for piece in new])
+
+    pieces = [json.dumps(example["input_ids"]) for example in examples]
+    known = kept_vectors(run, f"{label} states", list(dict.fromkeys(pieces)), encode, block=100)
+    return np.stack([known[piece] for piece in pieces])
+
+
+def read_states(hidden: torch.Tensor) -> torch.Tensor:
+    """Hidden states (batch, tokens, hidden) as `READS` has them at each token: fp32 (batch, tokens, 3, hidden).
+
+    A token's means run over the tokens up to it, so with the padding on the right the last token has those of the whole sequence.
+    """
+    hidden = hidden.float()
+    count = torch.arange(1, hidden.shape[1] + 1, device=hidden.device)
+    mean = hidden.cumsum(1) / count[:, None]
+    opening = mean[:, (count - 1).clamp(max=OPENING - 1)]
+    return torch.stack([opening, mean, hidden], dim=2)
+
+
+def frozen(run: Run, label: str, tokenizer, load_model, limit: int, keep: bool = True) -> Pipeline:
+    """Logistic regression on a frozen LLM's states, its three readings side by side.
+
+    Args:
+        run, label, tokenizer, load_model: see `keep_states`.
+        limit: tokens kept of title and story together.
+        keep: False for stories that come one by one and never again.
+
+    Returns:
+        A scikit-learn pipeline over story tables, as `encoders.frozen`.
+    """
+
+    def features(table: pd.DataFrame) -> np.ndarray:
+        examples = classification_examples(tokenizer, table, limit)
+        if keep:
+            states = keep_states(run, label, tokenizer, load_model, examples)
+        else:
+            states = embed_stories(run, load_model(), tokenizer, examples)
+        return normalise_states(states).reshape(len(table), -1)
+
+    return make_pipeline(FunctionTransformer(features), StandardScaler(), LogisticRegression(C=0.003, max_iter=300))
+
+
+def normalise_states(states: np.ndarray) -> np.ndarray:
+    """Each reading's state with mean 0 and standard deviation 1 over its dimensions, as a layer norm has it."""
+    return (states - states.mean(-1, keepdims=True)) / states.std(-1, keepdims=True)
 
 
 @torch.inference_mode()
@@ -184,6 +257,7 @@ def score_genres(
     # transformers renames this argument in 5.24; Colab may have either side of that.
     cache_name = "cache" if "cache" in inspect.signature(base.forward).parameters else "past_key_values"
     answers = [answer_ids(tokenizer, genre) for genre in genres]
+    by_length = sorted(range(len(answers)), key=lambda i: len(answers[i]))
     scores = np.zeros((len(prompts), len(genres)))
     for row, prompt in enumerate(prompts):
         cache = DynamicCache(config=base.config)
@@ -192,7 +266,8 @@ def score_genres(
             first = base(input_ids=ids, use_cache=True, logits_to_keep=1, **{cache_name: cache}).logits[0, -1].float()
         first = torch.log_softmax(first, dim=-1)
         for start in range(0, len(answers), names_at_once):
-            part = answers[start : start + names_at_once]
+            columns = by_length[start : start + names_at_once]
+            part = [answers[column] for column in columns]
             width = max(len(answer) for answer in part) - 1
             # A name's own tokens go in, all but the end token; short names are filled up behind, where nothing looks.
             fed = torch.tensor([(a[:-1] + [tokenizer.pad_token_id] * width)[:width] for a in part], device=run.device)
@@ -201,11 +276,11 @@ def score_genres(
             with run.autocast():
                 logits = base(input_ids=fed, use_cache=True, **{cache_name: shared}).logits.float()
             normaliser = torch.logsumexp(logits, dim=-1)
-            for place, answer in enumerate(part):
+            for place, (column, answer) in enumerate(zip(columns, part)):
                 follow = torch.tensor(answer[1:], device=run.device)
                 steps = torch.arange(len(follow), device=run.device)
                 score = first[answer[0]] + (logits[place, steps, follow] - normaliser[place, steps]).sum()
-                scores[row, start + place] = score.item()
+                scores[row, column] = score.item()
     scores -= scores.max(axis=1, keepdims=True)
     return np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
 

@@ -9,90 +9,124 @@ from pathlib import Path
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.nn import functional as F
 from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
 
-from helpers.llm import pad_batch
+from helpers import llm
 from helpers.runtime import Run, measure
 from helpers.training import Training, silence
 
 
-class _MeanSoFar(nn.Module):
-    """Mean over the tokens up to each one, in fp32: (batch, tokens, hidden) to the same shape.
+class _Readings(nn.Module):
+    """Chosen readings of the hidden states, each normalised, side by side: (batch, tokens, hidden) to fp32 (batch, tokens, readings × hidden).
 
-    transformers reads a head's output at the last token that is not padding. With the padding on the right, that is the mean
-    over the whole story and nothing else.
+    transformers reads a head's output at the last token that is not padding.
     """
 
+    def __init__(self, reads: tuple[str, ...]):
+        super().__init__()
+        self.places = [llm.READS.index(read) for read in reads]
+
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        count = torch.arange(1, states.shape[1] + 1, device=states.device)
-        return states.float().cumsum(1) / count[:, None]
+        chosen = llm.read_states(states)[:, :, self.places]
+        return F.layer_norm(chosen, chosen.shape[-1:]).flatten(2)
 
 
-def classification_head(model, genres: int, pooling: str = "mean") -> nn.Sequential:
-    """A head that pools the hidden states and normalises before the linear layer, in fp32.
+class _Standardise(nn.Module):
+    """Subtract the training set's mean and divide by its standard deviation; as it comes, it does nothing."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return (inputs - self.mean) / self.scale
+
+
+def classification_head(model, genres: int, reads: tuple[str, ...] = llm.READS) -> nn.Sequential:
+    """A linear head, in fp32, on readings of the hidden states that are normalised first.
 
     The last hidden state of an LLM is large; without the normalisation the loss starts near 15 instead of ln(genres).
 
     Args:
         model: of `AutoModelForSequenceClassification`.
         genres: their number.
-        pooling: `mean` over the story's tokens, or its `last` token.
+        reads: any of `llm.READS`.
     """
-    hidden = model.config.get_text_config().hidden_size
-    linear = nn.Linear(hidden, genres)
+    width = model.config.get_text_config().hidden_size * len(reads)
+    linear = nn.Linear(width, genres)
     nn.init.normal_(linear.weight, std=0.02)
     nn.init.zeros_(linear.bias)
-    pool = {"mean": _MeanSoFar, "last": nn.Identity}[pooling]()
-    return nn.Sequential(pool, nn.LayerNorm(hidden), linear).to(model.device, torch.float32)
+    return nn.Sequential(_Readings(reads), _Standardise(width), linear).to(model.device, torch.float32)
 
 
-def fit_head(head: nn.Sequential, states: np.ndarray, labels: list[int], C: float = 0.01) -> None:
+def fit_head(head: nn.Sequential, states: np.ndarray, labels: list[int], C: float = 0.003) -> None:
     """Start a head from the frozen model: fit its linear layer first, then tune all (Kumar et al., 2022).
 
     Tuned together from a random start, the adapters first move to suit a head that knows nothing.
 
     Args:
         head: from `classification_head`, changed in place.
-        states: pooled hidden states of the training rows, float array (rows, hidden), pooled as the head pools.
+        states: of the training rows, from `llm.embed_stories`.
         labels: place of each row's genre; every genre must occur.
         C: inverse strength of the regularisation.
 
     Raises:
         ValueError: a genre has no row.
     """
-    _, norm, linear = head
+    readings, standardise, linear = head
     if len(set(labels)) != linear.out_features:
         raise ValueError(f"{len(set(labels))} of {linear.out_features} genres have training rows; each needs one.")
+    inputs = llm.normalise_states(states[:, readings.places]).reshape(len(states), -1)
+    scaler = StandardScaler().fit(inputs)
+    fitted = LogisticRegression(C=C, max_iter=300).fit(scaler.transform(inputs), labels)
     with torch.no_grad():
-        inputs = norm(torch.as_tensor(states, dtype=torch.float32, device=linear.weight.device)).cpu().numpy()
-        fitted = LogisticRegression(C=C, max_iter=500).fit(inputs, labels)
+        standardise.mean.copy_(torch.as_tensor(scaler.mean_))
+        standardise.scale.copy_(torch.as_tensor(scaler.scale_))
         linear.weight.copy_(torch.as_tensor(fitted.coef_))
         linear.bias.copy_(torch.as_tensor(fitted.intercept_))
 
 
-class _GenreTrainer(Trainer):
-    """Trainer whose loss reads only the answer: logits of the head, or of the answer's positions in the vocabulary.
+def answer_loss(model, batch: dict, items: int | None = None, label_smoothing: float = 0.0):
+    """Cross-entropy of the head's genre, or of the answer's tokens alone.
 
     With 152,000 to 262,000 words, logits for every position would be most of the memory and a third of the time.
+
+    Args:
+        model: with a head, or causal.
+        batch: what the model takes, and `labels`: int64 (batch,) for a head, (batch, tokens) with -100 over the prompt for an answer. Answers must stand
+            at the right end, so padding belongs on the left.
+        items: what the summed loss is divided by; the number of labels in the batch by default.
+        label_smoothing: for a head.
+
+    Returns:
+        The loss and the model's outputs.
     """
+    batch = dict(batch)
+    labels = batch.pop("labels")
+    if labels.dim() == 1:
+        outputs = model(**batch)
+        logits, targets = outputs.logits, labels
+    else:
+        width = int((labels != -100).sum(1).max())
+        # Positions as a tensor, not as a number: the kept states are then contiguous, and the vocabulary is read once a
+        # batch instead of once a story.
+        last = torch.arange(labels.shape[1] - width - 1, labels.shape[1], device=labels.device)
+        outputs = model(**batch, logits_to_keep=last)
+        logits, targets = outputs.logits[:, :-1].flatten(0, 1), labels[:, -width:].flatten()
+        label_smoothing = 0.0
+    loss = F.cross_entropy(logits.float(), targets, reduction="sum", label_smoothing=label_smoothing)
+    return loss / (items if items is not None else (targets != -100).sum()), outputs
+
+
+class _GenreTrainer(Trainer):
+    """Trainer with `answer_loss`."""
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        labels = inputs.pop("labels")
-        if labels.dim() == 1:
-            outputs = model(**inputs)
-            logits, targets = outputs.logits, labels
-        else:
-            width = int((labels != -100).sum(1).max())
-            # Positions as a tensor, not as a number: the kept states are then contiguous, and the vocabulary is read once a
-            # batch instead of once a story.
-            last = torch.arange(labels.shape[1] - width - 1, labels.shape[1], device=labels.device)
-            outputs = model(**inputs, logits_to_keep=last)
-            logits, targets = outputs.logits[:, :-1].flatten(0, 1), labels[:, -width:].flatten()
-        smoothing = self.args.label_smoothing_factor if labels.dim() == 1 else 0.0
-        loss = F.cross_entropy(logits.float(), targets, reduction="sum", label_smoothing=smoothing)
-        loss = loss / (num_items_in_batch if num_items_in_batch is not None else (targets != -100).sum())
+        loss, outputs = answer_loss(model, inputs, num_items_in_batch, self.args.label_smoothing_factor)
         return (loss, outputs) if return_outputs else loss
 
 
@@ -111,9 +145,12 @@ def train_lora(
     warmup: float = 0.06,
     weight_decay: float = 0.0,
     label_smoothing: float = 0.0,
+    validation: list[dict] | None = None,
     lines: int = 10,
 ):
     """Train LoRA adapters, and a head where the model has one.
+
+    With validation examples, their loss is taken after every epoch, and the epoch with the lowest is kept.
 
     Args:
         run: the running notebook.
@@ -124,6 +161,7 @@ def train_lora(
         examples: from `helpers.llm`; int labels train the head, lists of labels the answer.
         epochs, learning_rate, batch_size, accumulation, warmup, weight_decay, label_smoothing: as in `TrainingArguments`;
             the rate falls linearly.
+        validation: examples of stories that do not train; None to keep the last epoch.
         lines: how many lines of progress to print.
 
     Returns:
@@ -142,8 +180,10 @@ def train_lora(
         "examples": hashlib.sha256(json.dumps(examples).encode()).hexdigest(),
         "training": [epochs, learning_rate, batch_size, accumulation, warmup, weight_decay, label_smoothing],
     }
+    if validation:
+        recipe["validation"] = hashlib.sha256(json.dumps(validation).encode()).hexdigest()
     if isinstance(head := getattr(model, "score", None), nn.Sequential):
-        recipe["head"] = f"{head[0]}, weights of length {float(head[-1].weight.norm()):.2f}"
+        recipe["head"] = f"{head[0].places}, weights of length {float(head[-1].weight.norm()):.2f}"
     training = Training(run, name, recipe, lines)
     adapter = training.folder / "adapter"
     if training.finished:
@@ -155,7 +195,7 @@ def train_lora(
 
     def collate(batch: list[dict]) -> dict[str, torch.Tensor]:
         sequences = [example["input_ids"] for example in batch]
-        return pad_batch(tokenizer, sequences, side="right") | {"labels": torch.tensor([e["labels"] for e in batch])}
+        return llm.pad_batch(tokenizer, sequences, side="right") | {"labels": torch.tensor([e["labels"] for e in batch])}
 
     collator = collate if isinstance(examples[0]["labels"], int) else DataCollatorForSeq2Seq(tokenizer)
     steps = max(1, round(len(examples) / (batch_size * accumulation) * epochs))
@@ -163,6 +203,7 @@ def train_lora(
         output_dir=str(training.folder),
         num_train_epochs=epochs,
         per_device_train_batch_size=batch_size,
+        per_device_eval_batch_size=batch_size,
         gradient_accumulation_steps=accumulation,
         gradient_checkpointing=run.profile.gradient_checkpointing,
         learning_rate=learning_rate,
@@ -176,19 +217,28 @@ def train_lora(
         use_cpu=run.device.type == "cpu",
         save_strategy="epoch",
         save_total_limit=1,
+        eval_strategy="epoch" if validation else "no",
+        load_best_model_at_end=bool(validation),
+        prediction_loss_only=True,
+        label_names=["labels"],
         dataloader_pin_memory=False,
         disable_tqdm=True,
         report_to="none",
         seed=run.seed,
     )
     trainer = _GenreTrainer(
-        model=model, args=arguments, train_dataset=examples, data_collator=collator, callbacks=[training.progress]
+        model=model,
+        args=arguments,
+        train_dataset=examples,
+        eval_dataset=validation,
+        data_collator=collator,
+        callbacks=[training.progress],
     )
     trainer.label_smoother = None
     silence(trainer)
     with measure() as cost:
         trainer.train(resume_from_checkpoint=training.checkpoint)
-    losses = [entry["loss"] for entry in training.progress.log]
+    losses = [entry["loss"] for entry in training.progress.log if "loss" in entry]
     if losses and losses[-1] != losses[-1]:
         raise ValueError("The loss is not finite: lower the learning rate, or train in fp32.")
     model.save_pretrained(adapter)
@@ -201,3 +251,22 @@ def reload_adapter(base_model, adapter: Path):
     from peft import PeftModel
 
     return PeftModel.from_pretrained(base_model, adapter)
+
+
+def borrow_adapter(causal_model, adapter: Path):
+    """Put the adapter of a model with a head onto a causal model, without the head: what would it do to everything else the model is used for?
+
+    Raises:
+        ValueError: a weight of the adapter fits nowhere in the model.
+    """
+    from peft import PeftConfig, get_peft_model, set_peft_model_state_dict
+    from peft.utils import load_peft_weights
+
+    config = PeftConfig.from_pretrained(adapter)
+    config.task_type, config.modules_to_save, config.inference_mode = "CAUSAL_LM", None, True
+    model = get_peft_model(causal_model, config)
+    weights = {name: value for name, value in load_peft_weights(str(adapter), device="cpu").items() if ".lora_" in name}
+    lost = set_peft_model_state_dict(model, weights).unexpected_keys
+    if lost or not weights:
+        raise ValueError(f"{len(lost)} of {len(weights)} adapter weights have no place in this model: {sorted(lost)[:2]}")
+    return model

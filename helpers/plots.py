@@ -105,15 +105,19 @@ def confusion(predictions: pd.DataFrame, title: str) -> plt.Figure:
 
 
 def training_loss(logs: dict[str, list[dict]], uniform: float | None = None) -> plt.Figure:
-    """Loss over optimizer steps.
+    """Loss over optimizer steps, and after each epoch on validation where it was taken.
 
     Args:
-        logs: name to training log (dicts of `step`, `loss`).
+        logs: name to training log (dicts of `step`, and `loss` or `validation_loss`).
         uniform: loss of a uniform guess over the genres, drawn as a line.
     """
     fig, ax = plt.subplots(figsize=(8, 3.4))
     for (name, log), colour in zip(logs.items(), (BLUE, ORANGE, GREY)):
-        ax.plot([e["step"] for e in log], [e["loss"] for e in log], marker="o", ms=3, color=colour, label=name)
+        for kind, marker, label in (("loss", "o", name), ("validation_loss", "D", f"{name}, on validation")):
+            points = [(e["step"], e[kind]) for e in log if kind in e]
+            if points:
+                line = "-" if kind == "loss" else ":"
+                ax.plot(*zip(*points), marker=marker, ls=line, ms=3 if kind == "loss" else 6, color=colour, label=label)
     if uniform:
         ax.axhline(uniform, color=GREY, ls="--", lw=1, label=f"uniform guess over the genres ({uniform:.2f})")
     ax.set(title="Training loss", xlabel="optimizer step", ylabel="cross-entropy")

@@ -57,8 +57,11 @@ class Training:
 
     @property
     def log(self) -> list[dict]:
-        """The finished training's log: dicts of `step`, `epoch`, `loss`, `seconds`."""
+        """The finished training's log: dicts of `step`, `epoch`, `seconds`, and `loss` or `validation_loss`."""
         return self._result["log"]
+
+
+_LOSSES = {"loss": "loss", "embedding_loss": "loss", "eval_loss": "validation_loss"}  # the trainers' names, and ours
 
 
 class _Progress(TrainerCallback):
@@ -79,14 +82,11 @@ class _Progress(TrainerCallback):
         args.logging_steps = state.logging_steps = max(1, state.max_steps // self.lines)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        loss = (logs or {}).get("loss", (logs or {}).get("embedding_loss"))  # SetFit's name for it
-        if loss is None:
-            return
-        loss = float(loss)
-        self.log.append(
-            {"step": state.global_step, "epoch": round(state.epoch, 3), "loss": loss, "seconds": round(self.seconds, 1)}
-        )
-        print(progress_line(state.global_step, state.max_steps, self.seconds, f"loss {loss:.3f}"))
+        for theirs, ours in _LOSSES.items():
+            if theirs in (logs or {}):
+                loss, seconds = float(logs[theirs]), round(self.seconds, 1)
+                self.log.append({"step": state.global_step, "epoch": round(state.epoch, 3), ours: loss, "seconds": seconds})
+                print(progress_line(state.global_step, state.max_steps, seconds, f"{ours.replace('_', ' ')} {loss:.3f}"))
 
     def on_save(self, args, state, control, **kwargs):
         write_json(self.folder / "spent.json", {"seconds": self.seconds, "log": self.log})

@@ -6,6 +6,8 @@ import pytest
 os.environ.setdefault("HEADLESS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+from tiny_models import build_tokenizer
+
 from helpers import runtime, stories
 from helpers.config import PROJECT
 
@@ -24,6 +26,12 @@ def no_dataset_of_the_machine(monkeypatch):
 def run(tmp_path):
     """A run of the smoke profile in a workspace of its own."""
     return runtime.start("smoke", str(tmp_path / "workspace"))
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    """A byte-level tokenizer of 400 tokens, for `tiny_models`."""
+    return build_tokenizer()
 
 
 @pytest.fixture

@@ -10,30 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from peft import LoraConfig
 from sklearn.linear_model import LogisticRegression
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, Qwen2ForSequenceClassification
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from tiny_models import GENRES, causal, config, lora_config, with_head
+from transformers import Qwen2ForCausalLM
 
 from helpers import llm, lora, training
 
 PROMPT = "Classify:\n{story}\nGenre:\n"
-LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    texts = ["Mystery Comedy Noir Western Classify: Genre: the of and horse jury laugh gun ship star wolf rain"] * 3
-    bpe = Tokenizer(models.BPE(unk_token="<unk>"))
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    specials = ["<unk>", "<pad>", "<s>", "</s>"]
-    bpe.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(vocab_size=400, special_tokens=specials, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()),
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=bpe, unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>", padding_side="left"
-    )
 
 
 @pytest.fixture
@@ -51,35 +36,6 @@ def eight():
     ]
     table = pd.DataFrame(rows, columns=["genre", "text"])
     return table.assign(title=[f"T{i}" for i in range(8)], story_id=[str(i) for i in range(8)])
-
-
-GENRES = ["Mystery", "Mystery Comedy", "Noir", "Western"]
-
-
-def config(tokenizer, **changes):
-    return Qwen2Config(
-        **{
-            "vocab_size": len(tokenizer), "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
-            "num_key_value_heads": 2, "pad_token_id": tokenizer.pad_token_id, "use_cache": False, "initializer_range": 0.2,
-        }
-        | changes
-    )  # fmt: skip
-
-
-def causal(tokenizer):
-    torch.manual_seed(0)
-    return Qwen2ForCausalLM(config(tokenizer))
-
-
-def with_head(tokenizer, pooling="mean"):
-    torch.manual_seed(0)
-    model = Qwen2ForSequenceClassification(config(tokenizer, num_labels=len(GENRES)))
-    model.score = lora.classification_head(model, len(GENRES), pooling)
-    return model
-
-
-def lora_config(task):
-    return LoraConfig(r=16, lora_alpha=32, target_modules=LAYERS, lora_dropout=0.0, task_type=task)
 
 
 def fp32(run):
@@ -138,25 +94,60 @@ def test_padding_does_not_change_predictions_or_embeddings(run, tokenizer, eight
     alone = np.concatenate([llm.classify(fp32(run), model, tokenizer, [e]) for e in examples])
     np.testing.assert_allclose(llm.classify(fp32(run), model, tokenizer, examples, batch_size=8), alone, atol=1e-5)
     together = llm.embed_stories(fp32(run), model, tokenizer, examples, batch_size=8)
-    for name, vectors in together.items():
-        one = np.concatenate([llm.embed_stories(fp32(run), model, tokenizer, [e])[name] for e in examples])
-        np.testing.assert_allclose(vectors, one, atol=1e-4)
+    assert together.shape == (8, 3, 64)
+    one = np.concatenate([llm.embed_stories(fp32(run), model, tokenizer, [e]) for e in examples])
+    np.testing.assert_allclose(together, one, atol=1e-4)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "last"])
-def test_a_head_fitted_first_predicts_as_the_frozen_model_does(run, tokenizer, eight, pooling):
-    model = with_head(tokenizer, pooling)
+def test_readings_are_opening_mean_and_last(monkeypatch):
+    monkeypatch.setattr(llm, "OPENING", 2)
+    hidden = torch.arange(8.0).reshape(1, 4, 2)
+    read = llm.read_states(hidden)[0]
+    assert read[3].tolist() == [[1.0, 2.0], [3.0, 4.0], [6.0, 7.0]]
+    assert read[0].tolist() == [[0.0, 1.0]] * 3
+
+
+def test_the_question_stands_after_the_story_and_is_never_cut(tokenizer, eight):
+    asked = llm.classification_examples(tokenizer, eight, 4, GENRES)
+    plain = llm.classification_examples(tokenizer, eight, 4, GENRES, question="")
+    question = tokenizer(llm.QUESTION, add_special_tokens=False)["input_ids"]
+    assert [a["input_ids"] for a in asked] == [p["input_ids"] + question for p in plain]
+
+
+@pytest.mark.parametrize("reads", [llm.READS, ("last",), ("mean",)])
+def test_a_head_fitted_first_predicts_as_the_frozen_model_does(run, tokenizer, eight, reads):
+    model = with_head(tokenizer, reads)
     examples = llm.classification_examples(tokenizer, eight, 30)
-    states = llm.embed_stories(fp32(run), model, tokenizer, examples)[pooling]
+    states = llm.embed_stories(fp32(run), model, tokenizer, examples)
     labels = [GENRES.index(genre) for genre in eight["genre"]]
     lora.fit_head(model.score, states, labels, C=100)
     scores = llm.classify(fp32(run), model, tokenizer, examples)
     assert scores.argmax(1).tolist() == labels
-    normed = (states - states.mean(1, keepdims=True)) / states.std(1, keepdims=True)
-    expected = LogisticRegression(C=100, max_iter=500).fit(normed, labels).predict_proba(normed)
-    np.testing.assert_allclose(scores, expected, atol=1e-3)
+    kept = states[:, [llm.READS.index(read) for read in reads]]
+    normed = ((kept - kept.mean(2, keepdims=True)) / kept.std(2, keepdims=True)).reshape(8, -1)
+    expected = (
+        make_pipeline(StandardScaler(), LogisticRegression(C=100, max_iter=500)).fit(normed, labels).predict_proba(normed)
+    )
+    np.testing.assert_allclose(scores, expected, atol=2e-3)
     with pytest.raises(ValueError, match="3 of 4 genres"):
         lora.fit_head(model.score, states[:6], labels[:6])
+
+
+def test_the_frozen_part_needs_the_model_only_for_new_stories(run, tokenizer, eight):
+    loads = []
+
+    def load():
+        loads.append(1)
+        return causal(tokenizer)
+
+    part = llm.frozen(fp32(run), "tiny", tokenizer, load, 30)
+    part.fit(eight, eight["genre"])
+    assert part.predict(eight).tolist() == eight["genre"].tolist() and len(loads) == 1
+    again = llm.frozen(fp32(run), "tiny", tokenizer, load, 30).fit(eight, eight["genre"])
+    np.testing.assert_array_equal(again.decision_function(eight), part.decision_function(eight))
+    assert len(loads) == 1
+    part.predict(eight.assign(text="another story altogether"))
+    assert len(loads) == 2
 
 
 def test_loss_of_the_kept_logits_is_the_loss_of_all(tokenizer, eight, tmp_path):
@@ -196,8 +187,9 @@ def test_overfits_eight_stories_and_reloads_exactly(run, tokenizer, eight, appro
     assert [GENRES[i] for i in scores.argmax(1)] == eight["genre"].tolist()
     assert log[-1]["loss"] < 0.1 < log[0]["loss"] and cost.seconds > 0
     fresh = build(tokenizer)
-    if approach == "head":  # a head that was not saved would show here
+    if approach == "head":  # a head that was not saved would show here, and so would what it subtracts
         torch.nn.init.normal_(fresh.score[2].weight)
+        torch.nn.init.normal_(fresh.score[1].mean)
     assert (score(lora.reload_adapter(fresh, adapter)) == scores).all()
     if approach == "instruction":
         with model.disable_adapter():
@@ -246,6 +238,47 @@ def test_a_training_that_was_cut_off_continues(run, tokenizer, eight, monkeypatc
     np.testing.assert_allclose(
         llm.classify(run, resumed, tokenizer, examples), llm.classify(run, whole, tokenizer, examples), atol=1e-5
     )
+
+
+def test_the_best_epoch_on_validation_is_kept(run, tokenizer, eight):
+    run = fp32(run)
+    examples = llm.classification_examples(tokenizer, eight, 40, GENRES)
+    # Validation wants every label but the right one: the longer the training, the worse, so the first epoch is the best.
+    wrong = [e | {"labels": (e["labels"] + 1) % len(GENRES)} for e in examples]
+    options = {"learning_rate": 5e-3, "batch_size": 4}
+    kept, _, log, adapter = lora.train_lora(
+        run, "x", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, epochs=6, validation=wrong, **options
+    )
+    losses = [entry["validation_loss"] for entry in log if "validation_loss" in entry]
+    assert len(losses) == 6 and losses[0] == min(losses) < losses[-1]
+
+    def loss(model):
+        scores = llm.classify(run, model, tokenizer, wrong)
+        return -np.log(scores[range(8), [e["labels"] for e in wrong]]).mean()
+
+    assert loss(kept) == pytest.approx(losses[0], abs=1e-3)
+    assert loss(lora.reload_adapter(with_head(tokenizer), adapter)) == pytest.approx(losses[0], abs=1e-3)
+
+
+def test_the_adapter_of_a_head_goes_onto_the_causal_model(run, tokenizer, eight):
+    run = fp32(run)
+    examples = llm.classification_examples(tokenizer, eight, 40, GENRES)
+    options = {"epochs": 10, "learning_rate": 5e-3, "batch_size": 4}
+    trained, _, _, adapter = lora.train_lora(
+        run, "x", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, **options
+    )
+    base = causal(tokenizer)
+    decoder = {name: value.clone() for name, value in trained.base_model.model.model.state_dict().items() if "lora" not in name}
+    base.model.load_state_dict({name.replace(".base_layer", ""): value for name, value in decoder.items()})
+    before = llm.embed_stories(run, base, tokenizer, examples)
+    borrowed = lora.borrow_adapter(base, adapter)
+    on = llm.embed_stories(run, borrowed.base_model.model, tokenizer, examples)
+    assert (on == llm.embed_stories(run, trained.base_model.model, tokenizer, examples)).all() and (on != before).any()
+    with borrowed.disable_adapter():
+        assert (llm.embed_stories(run, borrowed.base_model.model, tokenizer, examples) == before).all()
+    other = Qwen2ForCausalLM(config(tokenizer, num_hidden_layers=1))
+    with pytest.raises(ValueError, match="have no place in this model"):
+        lora.borrow_adapter(other, adapter)
 
 
 def test_nothing_to_train_on_is_an_error(run, tokenizer):

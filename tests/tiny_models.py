@@ -1,0 +1,52 @@
+"""A tokenizer and randomly initialised models of Qwen2's architecture, small enough to train in a test."""
+
+import torch
+from peft import LoraConfig
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, Qwen2ForSequenceClassification
+
+from helpers import llm, lora
+
+LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+GENRES = ["Mystery", "Mystery Comedy", "Noir", "Western"]
+
+
+def config(tokenizer, **changes):
+    return Qwen2Config(
+        **{
+            "vocab_size": len(tokenizer), "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "num_key_value_heads": 2, "pad_token_id": tokenizer.pad_token_id, "use_cache": False, "initializer_range": 0.2,
+        }
+        | changes
+    )  # fmt: skip
+
+
+def causal(tokenizer):
+    torch.manual_seed(0)
+    return Qwen2ForCausalLM(config(tokenizer))
+
+
+def with_head(tokenizer, reads=llm.READS):
+    torch.manual_seed(0)
+    model = Qwen2ForSequenceClassification(config(tokenizer, num_labels=len(GENRES)))
+    model.score = lora.classification_head(model, len(GENRES), reads)
+    return model
+
+
+def lora_config(task):
+    return LoraConfig(r=16, lora_alpha=32, target_modules=LAYERS, lora_dropout=0.0, task_type=task)
+
+
+def build_tokenizer():
+    texts = ["Mystery Comedy Noir Western Classify: Genre: the of and horse jury laugh gun ship star wolf rain"] * 3
+    bpe = Tokenizer(models.BPE(unk_token="<unk>"))
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    specials = ["<unk>", "<pad>", "<s>", "</s>"]
+    bpe.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(vocab_size=400, special_tokens=specials, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()),
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe, unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>", padding_side="left"
+    )
