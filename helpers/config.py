@@ -34,6 +34,7 @@ class Profile:
         lora_batch_size: stories in one forward pass.
         lora_accumulation: forward passes in one optimizer step.
         gradient_checkpointing: trade time for memory while training the LLM.
+        setfit_tokens: tokens of a story that SetFit sees, up to what its encoder can read.
         setfit_iterations: SetFit's `num_iterations`; each story gives twice as many pairs.
         setfit_epochs: SetFit's `num_epochs` over these pairs.
         questions: how many questions about the stories are asked with the adapter on and off.
@@ -53,6 +54,7 @@ class Profile:
     lora_batch_size: int
     lora_accumulation: int
     gradient_checkpointing: bool
+    setfit_tokens: int
     setfit_iterations: int
     setfit_epochs: int
     questions: int
@@ -74,6 +76,7 @@ PROFILES = {
         lora_batch_size=4,
         lora_accumulation=1,
         gradient_checkpointing=False,
+        setfit_tokens=128,
         setfit_iterations=1,
         setfit_epochs=1,
         questions=36,
@@ -88,10 +91,11 @@ PROFILES = {
         story_tokens=128,
         frozen_tokens=256,
         seqcls_epochs=1,
-        instruct_epochs=2,
+        instruct_epochs=1,
         lora_batch_size=4,
         lora_accumulation=1,
         gradient_checkpointing=False,
+        setfit_tokens=256,
         setfit_iterations=2,
         setfit_epochs=1,
         questions=72,
@@ -109,6 +113,7 @@ PROFILES = {
         lora_batch_size=4,
         lora_accumulation=2,
         gradient_checkpointing=True,
+        setfit_tokens=512,
         setfit_iterations=10,
         setfit_epochs=2,
         questions=120,

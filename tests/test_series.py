@@ -13,8 +13,8 @@ from helpers import series
 
 TINY = {
     "01_clean": {"GENRES": 4},
-    "04_seqcls_lora": {"STORY_TOKENS": 32, "EPOCHS": 1},
-    "05_instruct_lora": {"STORY_TOKENS": 32, "EPOCHS": 1},
+    "04_seqcls_lora": {"STORY_TOKENS": 32, "EPOCHS": 1, "QUESTIONS": 4, "FIVE_FOLDS": True},
+    "05_instruct_lora": {"STORY_TOKENS": 32, "EPOCHS": 1, "QUESTIONS": 4, "QA_EXAMPLES": 6},
 }
 
 
@@ -31,31 +31,45 @@ def test_every_approach_has_a_result(workspace):
         for path in (workspace / "results").glob("*/seed_split/metrics.json")
     }
     wanted = {
-        "seqcls_untrained", "seqcls_frozen", "seqcls_lora_tuned", "instruct_untrained", "instruct_lora_tuned", "tfidf_svm", "encoder_logreg", "setfit",
+        "seqcls_untrained", "seqcls_frozen", "seqcls_lora_tuned", "instruct_untrained", "instruct_lora_tuned_qa", "tfidf_svm", "encoder_logreg", "setfit",
     }  # fmt: skip
     assert wanted <= set(found)
     assert all(found[name]["metrics"]["n"] == 4 and found[name]["dataset"]["genres"] == 4 for name in wanted)
     assert all(
         found[name]["cost"]["train"]["seconds"] > 0
-        for name in ("seqcls_lora_tuned", "instruct_lora_tuned", "setfit", "tfidf_svm")
+        for name in ("seqcls_lora_tuned", "instruct_lora_tuned_qa", "setfit", "tfidf_svm")
     )
 
 
 def test_all_approaches_trained_on_the_same_stories(workspace):
     sets = {
         name: json.loads((workspace / "results" / name / "seed_split" / "metrics.json").read_text())["training_set"]
-        for name in ("seqcls_lora_tuned", "instruct_lora_tuned", "tfidf_svm", "fused", "setfit")
+        for name in ("seqcls_lora_tuned", "instruct_lora_tuned_qa", "tfidf_svm", "fused", "setfit")
     }
     assert {counts["original"] for counts in sets.values()} == {32}
-    assert sets["seqcls_lora_tuned"] == sets["instruct_lora_tuned"]
+    assert sets["seqcls_lora_tuned"] == sets["instruct_lora_tuned_qa"]
     assert sets["setfit"]["synthetic"] > 0 and sets["setfit"]["paraphrase"] > 0
 
 
 def test_folds_judge_every_story_once(workspace):
     table = pd.read_parquet(workspace / "stories.parquet")
-    for name in ("tfidf_svm", "encoder_logreg", "fused_fast", "fused"):
+    for name in ("seqcls_lora_tuned", "tfidf_svm", "encoder_logreg", "llm_logreg", "fused_fast", "fused"):
         predictions = pd.read_parquet(workspace / "results" / name / "five_fold" / "predictions.parquet")
         assert sorted(predictions["story_id"]) == sorted(table["story_id"])
+
+
+def test_scores_of_the_folds_are_kept(workspace):
+    folder = workspace / "results" / "seqcls_lora_tuned" / "five_fold"
+    scores, predictions = (pd.read_parquet(folder / f"{name}.parquet") for name in ("scores", "predictions"))
+    assert scores["story_id"].tolist() == predictions["story_id"].tolist()
+    assert scores.set_index("story_id").idxmax(axis=1).tolist() == predictions["predicted"].tolist()
+
+
+def test_question_answering_is_checked_with_both_adapters(workspace):
+    for name in ("seqcls_lora_tuned", "instruct_lora_tuned_qa"):
+        rows = json.loads((workspace / "results" / name / "qa.json").read_text())["rows"]
+        assert [row[""] for row in rows] == ["base model", "adapter on", "adapter off"]
+        assert rows[0] | {"": ""} == rows[2] | {"": ""} and rows[0]["questions"] == 4
 
 
 def test_the_comparison_is_rendered(workspace):
