@@ -54,7 +54,8 @@ def story_ids(tokenizer, table: pd.DataFrame, limit: int, column: str = "text", 
     return [cut_middle(ids, limit) for ids in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]]
 
 
-def _begin(tokenizer) -> list[int]:
+def begin_ids(tokenizer) -> list[int]:
+    """What every sequence begins with: the token that the model knows as a beginning, where it has one."""
     return [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
 
 
@@ -72,7 +73,7 @@ def classification_examples(
         Dicts of `input_ids` and, with `genres`, `labels` (int).
     """
     asked = tokenizer(question, add_special_tokens=False)["input_ids"]
-    examples = [{"input_ids": _begin(tokenizer) + ids + asked} for ids in story_ids(tokenizer, table, limit, **options)]
+    examples = [{"input_ids": begin_ids(tokenizer) + ids + asked} for ids in story_ids(tokenizer, table, limit, **options)]
     if genres is not None:
         for example, genre in zip(examples, table["genre"]):
             example["labels"] = genres.index(genre)
@@ -92,7 +93,7 @@ def prompt_ids(tokenizer, table: pd.DataFrame, limit: int, prompt: str, **option
     if prompt.count("{story}") != 1:
         raise ValueError("The prompt must contain {story} exactly once.")
     before, after = (tokenizer(part, add_special_tokens=False)["input_ids"] for part in prompt.split("{story}"))
-    return [_begin(tokenizer) + before + ids + after for ids in story_ids(tokenizer, table, limit, **options)]
+    return [begin_ids(tokenizer) + before + ids + after for ids in story_ids(tokenizer, table, limit, **options)]
 
 
 def answer_ids(tokenizer, genre: str) -> list[int]:

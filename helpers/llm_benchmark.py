@@ -13,6 +13,7 @@ import time
 import pandas as pd
 import torch
 from peft import LoraConfig, get_peft_model
+from transformers import DataCollatorForSeq2Seq
 
 from helpers import llm, lora, models, runtime, stories
 
@@ -49,7 +50,9 @@ def measure_steps(profile: str, workspace: str, name: str | None, variant: dict,
     tokenizer, _ = models.load_tokenizer(run)
     limit, kept = variant["tokens"], variant["logits"] == "answer only"
     examples = sorted(llm.instruction_examples(tokenizer, train, limit, PROMPT), key=lambda e: len(e["input_ids"]))
-    widest = limit + 40  # room for the prompt and the longest answer
+    # Room for the prompt and the longest answer.
+    to_limit = {"padding": "max_length", "max_length": limit + 40} if variant["padding"] == "to the limit" else {}
+    collate = DataCollatorForSeq2Seq(tokenizer, **to_limit)
 
     model = models.load_llm(run, tokenizer, four_bit=variant.get("weights") == "NF4")
     if variant.get("checkpointing"):
@@ -61,15 +64,7 @@ def measure_steps(profile: str, workspace: str, name: str | None, variant: dict,
     scaler = torch.amp.GradScaler(run.device.type, enabled=run.dtype == torch.float16)
 
     def step(part: list[dict]) -> None:
-        width = max(len(e["input_ids"]) for e in part) if variant["padding"] == "to the longest" else widest
-        ids = torch.full((len(part), width), tokenizer.pad_token_id)
-        labels, mask = torch.full_like(ids, -100), torch.zeros_like(ids)
-        for row, e in enumerate(part):
-            ids[row, -len(e["input_ids"]) :] = torch.tensor(e["input_ids"])
-            labels[row, -len(e["labels"]) :] = torch.tensor(e["labels"])
-            mask[row, -len(e["input_ids"]) :] = 1
-        batch = {"input_ids": ids, "attention_mask": mask, "labels": labels}
-        batch = {key: value.to(run.device) for key, value in batch.items()}
+        batch = {key: value.to(run.device) for key, value in collate(part).items()}
         with run.autocast():
             loss = lora.answer_loss(model, batch)[0] if kept else model(**batch).loss
         scaler.scale(loss).backward()

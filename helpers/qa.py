@@ -155,9 +155,8 @@ def hit_rate(questions: pd.DataFrame, passages: pd.DataFrame, found: np.ndarray)
 def build_prompts(tokenizer, questions: pd.DataFrame, passages: pd.DataFrame, found: np.ndarray) -> list[list[int]]:
     """Tokens of each question's prompt, its passages in it, up to where the answer begins."""
     texts = passages["passage"].to_numpy()
-    begin = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     return [
-        begin
+        llm.begin_ids(tokenizer)
         + tokenizer(
             PROMPT.replace("{passages}", "\n".join(texts[places])).replace("{question}", question), add_special_tokens=False
         )["input_ids"]
@@ -225,7 +224,7 @@ def ask(run: Run, model, tokenizer, state: str, questions: pd.DataFrame, prompts
 @torch.inference_mode()
 def story_losses(run: Run, model, tokenizer, state: str, texts: list[str], limit: int = 256) -> np.ndarray:
     """Mean loss (nats) a token of each text's first `limit` tokens: float array (texts,); the exponential of their mean is the perplexity."""
-    begin = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    begin = llm.begin_ids(tokenizer)
     sequences = [begin + ids[:limit] for ids in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]]
     file = _file(run, state, sequences)
     if file.exists():
