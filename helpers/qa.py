@@ -245,11 +245,11 @@ class Check:
 
     Args:
         run: the running notebook.
-        table: story table; passages are cut from the stories that are asked about and, on top, from others.
+        table: story table. Passages are cut from all stories where the written questions are asked, else from those that do not train.
         tokenizer: the LLM's.
         encoder, label: from `models.load_encoder`.
-        most: how many questions. The written ones are asked where the stories are the sample's, evenly over their kinds; else ones made from
-            stories that do not train.
+        most: how many questions: the written ones where the stories are the sample's, as many of each kind, else ones made from stories that do not
+            train.
         k: passages in a prompt.
 
     Attributes:
