@@ -50,8 +50,9 @@ def measure_steps(profile: str, workspace: str, name: str | None, variant: dict,
     tokenizer, _ = models.load_tokenizer(run)
     limit, kept = variant["tokens"], variant["logits"] == "answer only"
     examples = sorted(llm.instruction_examples(tokenizer, train, limit, PROMPT), key=lambda e: len(e["input_ids"]))
-    # Room for the prompt and the longest answer.
-    to_limit = {"padding": "max_length", "max_length": limit + 40} if variant["padding"] == "to the limit" else {}
+    blank = table.drop_duplicates("genre").assign(title="", text="")
+    widest = limit + max(len(e["input_ids"]) for e in llm.instruction_examples(tokenizer, blank, limit, PROMPT))
+    to_limit = {"padding": "max_length", "max_length": widest} if variant["padding"] == "to the limit" else {}
     collate = DataCollatorForSeq2Seq(tokenizer, **to_limit)
 
     model = models.load_llm(run, tokenizer, four_bit=variant.get("weights") == "NF4")

@@ -14,7 +14,8 @@ from helpers.fusion import FusedClassifier
 def test_parts_are_those_of_the_profiles_encoders(run, monkeypatch, capsys):
     parts, names = classifiers.build_parts(run)
     assert set(classifiers.FAST) <= set(parts) and "large encoder" not in parts
-    assert set(names.values()) == {models.PACKAGED_ENCODER}
+    assert names.pop("language model").startswith(models.PACKAGED_LLM)
+    assert set(names.values()) == {models.PACKAGED_ENCODER} and set(names) < set(parts)
     monkeypatch.setattr(models, "hub_answers", lambda: False)
     run.profile = dataclasses.replace(run.profile, large_encoder="some/large-encoder")
     parts, _ = classifiers.build_parts(run)
@@ -35,8 +36,9 @@ def test_benchmark_measures_and_latency_does_not_read_the_cache(run, sample, mon
     some = sample[sample["genre"].isin(["Western", "Space Opera", "Legal Drama"])].reset_index(drop=True)
     monkeypatch.setattr(benchmark, "SIZES", (15, 30))
     monkeypatch.setattr(benchmark, "REPEATED", (100,))
+    run.profile = dataclasses.replace(run.profile, frozen_tokens=16)
     parts, _ = classifiers.build_parts(run)
-    variants = {"fast": {name: parts[name] for name in classifiers.FAST}}
+    variants = {"fast": {name: parts[name] for name in (*classifiers.FAST, "language model")}}
     fits = benchmark.training(run, some, variants)
     assert fits["stories"].tolist() == [15, 30] and (fits["seconds"] > 0).all()
     train, judged = some[some["fold"] != 0], some[some["fold"] == 0]
