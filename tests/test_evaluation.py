@@ -104,6 +104,21 @@ def test_other_datasets_and_profiles_never_stand_beside_each_other(run, tmp_path
     assert any("another dataset" in line for line in left_out) and any("profile t4" in line for line in left_out)
 
 
+def test_one_result_is_read_only_for_its_own_dataset(run):
+    judged = table(["A", "B"])
+    scores = evaluation.score_table(judged, np.array([[0.9, 0.1], [0.2, 0.8]]), ["A", "B"])
+    assert scores.columns.tolist() == ["story_id", "A", "B"]
+    frame = predictions(["A", "B"], ["A", "B"])
+    evaluation.save_result(
+        run, "x", "five_fold", frame, title="x", model="none", dataset=FACTS, training_set={}, settings={}, scores=scores
+    )
+    kept = evaluation.read_result(run, "x", "five_fold", FACTS)
+    pd.testing.assert_frame_equal(kept["scores"], scores)
+    assert evaluation.versus(kept["predictions"], frame).startswith("+0.0% (+0.0% to +0.0%)")
+    assert evaluation.read_result(run, "x", "five_fold", FACTS | {"sha256": "b" * 64}) is None
+    assert evaluation.read_result(run, "x", "seed_split", FACTS) is None
+
+
 def test_leaderboard_shows_what_was_not_run(run):
     save(run, "tfidf_svm", predictions(["A", "B"], ["A", "B"]))
     results, _ = evaluation.load_results(run, FACTS)
