@@ -392,10 +392,10 @@ def training_set(
         parts.append(pd.DataFrame([described[g] for g in sorted(set(stories["genre"])) if g in described], columns=COLUMNS))
     tasks = [task for task in JOURNALS if task in sources]
     if tasks:
-        genres = set(stories["genre"])
+        genres, texts = set(stories["genre"]), tuple(zip(stories["story_id"], stories["text"]))
         for task in tasks:
             rows = [row for row in accepted_rows(run, task) if row["genre"] in genres]
-            close = _close_stories(tuple(zip(stories["story_id"], stories["text"])), tuple(row["text"] for row in rows))
+            close = _close_stories(texts, tuple(row["text"] for row in rows))
             rows = [row for row, close_to in zip(rows, close) if _may_train(row, close_to, train_ids)]
             parts.append(pd.DataFrame([_training_row(row) for row in rows], columns=COLUMNS))
         missing = [JOURNALS[task] for task in tasks if not (run.workspace / JOURNALS[task]).exists()]

@@ -263,14 +263,24 @@ def score_table(judged: pd.DataFrame, scores: np.ndarray, genres: list[str]) -> 
     return table
 
 
+def _why_left_out(run: Run, result: dict, dataset: dict | None) -> str:
+    """Why a stored result may not stand beside those of this dataset (None for any) and profile; empty if it may."""
+    if result.get("schema") != SCHEMA:
+        return "written by another version of this project; run its notebook again"
+    if dataset and result["dataset"]["sha256"] != dataset["sha256"]:
+        return f"judged on another dataset ({result['dataset']['sha256'][:8]})"
+    if result["facts"]["profile"] != run.profile.name:
+        return f"run with profile {result['facts']['profile']}"
+    return ""
+
+
 def read_result(run: Run, approach: str, protocol: str, dataset: dict) -> dict | None:
     """One approach's result with its `predictions`, and `scores` where they were kept; None if this dataset and profile have none."""
     folder = result_folder(run, approach, protocol)
     if not (folder / "metrics.json").exists():
         return None
     result = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    same = result["dataset"]["sha256"] == dataset["sha256"] and result["facts"]["profile"] == run.profile.name
-    if result.get("schema") != SCHEMA or not same:
+    if _why_left_out(run, result, dataset):
         return None
     for name in ("predictions", "scores"):
         if (folder / f"{name}.parquet").exists():
@@ -291,13 +301,8 @@ def load_results(run: Run, dataset: dict | None = None) -> tuple[list[dict], lis
     kept, left_out = [], []
     for path in sorted((run.workspace / "results").glob("*/*/metrics.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
-        name = f"{result.get('title')} ({PROTOCOLS.get(result.get('protocol'), '?')})"
-        if result.get("schema") != SCHEMA:
-            left_out.append(f"{name}: written by another version of this project; run its notebook again")
-        elif dataset and result["dataset"]["sha256"] != dataset["sha256"]:
-            left_out.append(f"{name}: judged on another dataset ({result['dataset']['sha256'][:8]})")
-        elif result["facts"]["profile"] != run.profile.name:
-            left_out.append(f"{name}: run with profile {result['facts']['profile']}")
+        if why := _why_left_out(run, result, dataset):
+            left_out.append(f"{result.get('title')} ({PROTOCOLS.get(result.get('protocol'), '?')}): {why}")
         else:
             result["predictions"] = pd.read_parquet(path.parent / "predictions.parquet")
             kept.append(result)

@@ -101,6 +101,11 @@ def answer_ids(tokenizer, genre: str) -> list[int]:
     return tokenizer(genre, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
 
 
+def supervise(prompt: list[int], answer: list[int]) -> dict:
+    """An example of prompt and answer of which only the answer is supervised: `input_ids`, and `labels` with -100 over the prompt."""
+    return {"input_ids": prompt + answer, "labels": [-100] * len(prompt) + answer}
+
+
 def instruction_examples(tokenizer, table: pd.DataFrame, limit: int, prompt: str, **options) -> list[dict]:
     """Examples of prompt and answer of which only the answer is supervised.
 
@@ -110,10 +115,8 @@ def instruction_examples(tokenizer, table: pd.DataFrame, limit: int, prompt: str
     Raises:
         ValueError: an example has no supervised token.
     """
-    examples = []
-    for ids, genre in zip(prompt_ids(tokenizer, table, limit, prompt, **options), table["genre"]):
-        answer = answer_ids(tokenizer, genre)
-        examples.append({"input_ids": ids + answer, "labels": [-100] * len(ids) + answer})
+    prompts = prompt_ids(tokenizer, table, limit, prompt, **options)
+    examples = [supervise(ids, answer_ids(tokenizer, genre)) for ids, genre in zip(prompts, table["genre"])]
     if not all(any(label != -100 for label in example["labels"]) for example in examples):
         raise ValueError("An example has no supervised token: its answer was lost.")
     return examples
@@ -206,14 +209,29 @@ def frozen(run: Run, label: str, tokenizer, load_model, limit: int, keep: bool =
             states = keep_states(run, label, tokenizer, load_model, examples)
         else:
             states = embed_stories(run, load_model(), tokenizer, examples)
-        return normalise_states(states).reshape(len(table), -1)
+        return side_by_side(states)
 
-    return make_pipeline(FunctionTransformer(features), StandardScaler(), LogisticRegression(C=0.003, max_iter=300))
+    return make_pipeline(FunctionTransformer(features), *linear_head())
 
 
-def normalise_states(states: np.ndarray) -> np.ndarray:
-    """Each reading's state with mean 0 and standard deviation 1 over its dimensions, as a layer norm has it."""
-    return (states - states.mean(-1, keepdims=True)) / states.std(-1, keepdims=True)
+def side_by_side(states: np.ndarray, reads: tuple[str, ...] = READS) -> np.ndarray:
+    """Some of the readings, each with mean 0 and standard deviation 1 over its dimensions, as a layer norm has it.
+
+    Args:
+        states: from `embed_stories`.
+        reads: any of `READS`.
+
+    Returns:
+        float array (stories, readings × hidden size).
+    """
+    chosen = states[:, [READS.index(read) for read in reads]]
+    normalised = (chosen - chosen.mean(-1, keepdims=True)) / chosen.std(-1, keepdims=True)
+    return normalised.reshape(len(states), -1)
+
+
+def linear_head(C: float = 0.003) -> Pipeline:
+    """Logistic regression on standardised inputs, for what `side_by_side` returns; `C` is the inverse strength of the regularisation."""
+    return make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=300))
 
 
 @torch.inference_mode()

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.nn import functional as F
 from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
@@ -80,9 +78,8 @@ def fit_head(head: nn.Sequential, states: np.ndarray, labels: list[int], C: floa
     readings, standardise, linear = head
     if len(set(labels)) != linear.out_features:
         raise ValueError(f"{len(set(labels))} of {linear.out_features} genres have training rows; each needs one.")
-    inputs = llm.normalise_states(states[:, readings.places]).reshape(len(states), -1)
-    scaler = StandardScaler().fit(inputs)
-    fitted = LogisticRegression(C=C, max_iter=300).fit(scaler.transform(inputs), labels)
+    reads = tuple(llm.READS[place] for place in readings.places)
+    scaler, fitted = llm.linear_head(C).fit(llm.side_by_side(states, reads), labels)
     with torch.no_grad():
         standardise.mean.copy_(torch.as_tensor(scaler.mean_))
         standardise.scale.copy_(torch.as_tensor(scaler.scale_))

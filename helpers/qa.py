@@ -166,11 +166,8 @@ def build_prompts(tokenizer, questions: pd.DataFrame, passages: pd.DataFrame, fo
 
 def training_examples(tokenizer, questions: pd.DataFrame, prompts: list[list[int]]) -> list[dict]:
     """Examples like those of `llm.instruction_examples`: the prompt, and a supervised answer after it."""
-    examples = []
-    for prompt, answers in zip(prompts, questions["answers"]):
-        answer = tokenizer(" " + answers[0] + "\n", add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
-        examples.append({"input_ids": prompt + answer, "labels": [-100] * len(prompt) + answer})
-    return examples
+    answers = tokenizer([f" {some[0]}\n" for some in questions["answers"]], add_special_tokens=False)["input_ids"]
+    return [llm.supervise(prompt, answer + [tokenizer.eos_token_id]) for prompt, answer in zip(prompts, answers)]
 
 
 def normalise(answer: str) -> str:
@@ -208,12 +205,11 @@ def ask(run: Run, model, tokenizer, state: str, questions: pd.DataFrame, prompts
     Returns:
         `questions` with the columns `answer`, `exact_match` and `token_f1`.
     """
-    file = _file(run, state, prompts)
-    if file.exists():
-        answers = json.loads(file.read_text(encoding="utf-8"))["answers"]
-    else:
-        answers = llm.answer_freely(run, model, tokenizer, prompts, max_new_tokens=10, batch_size=8)
-        write_json(file, {"state": state, "answers": answers})
+
+    def answer() -> list[str]:
+        return llm.answer_freely(run, model, tokenizer, prompts, max_new_tokens=10, batch_size=8)
+
+    answers = _kept(run, state, prompts, "answers", answer)
     return questions.assign(
         answer=answers,
         exact_match=[exact_match(a, r) for a, r in zip(answers, questions["answers"])],
@@ -226,18 +222,18 @@ def story_losses(run: Run, model, tokenizer, state: str, texts: list[str], limit
     """Mean loss (nats) a token of each text's first `limit` tokens: float array (texts,); the exponential of their mean is the perplexity."""
     begin = llm.begin_ids(tokenizer)
     sequences = [begin + ids[:limit] for ids in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]]
-    file = _file(run, state, sequences)
-    if file.exists():
-        return np.array(json.loads(file.read_text(encoding="utf-8"))["losses"])
-    model.eval()
-    losses = []
-    for sequence in sequences:
+
+    def loss(sequence: list[int]) -> float:
         ids = torch.tensor([sequence], device=run.device)
         with run.autocast():
             logits = model(input_ids=ids).logits[0, :-1].float()
-        losses.append(torch.nn.functional.cross_entropy(logits, ids[0, 1:]).item())
-    write_json(file, {"state": state, "losses": losses})
-    return np.array(losses)
+        return torch.nn.functional.cross_entropy(logits, ids[0, 1:]).item()
+
+    def losses() -> list[float]:
+        model.eval()
+        return [loss(sequence) for sequence in sequences]
+
+    return np.array(_kept(run, state, sequences, "losses", losses))
 
 
 class Check:
@@ -291,9 +287,9 @@ class Check:
     def table(self) -> pd.DataFrame:
         """A row a state, each compared with the first, on the same questions and texts."""
         base, _ = next(iter(self.states.values()))
+        hits = hit_rate(self.questions, self.passages, self.found)
         rows = []
         for name, (answered, losses) in self.states.items():
-            hits = hit_rate(self.questions, self.passages, self.found)
             row = {"": name, "questions": len(answered), f"retrieval hit@{self.k}": f"{hits:.0%}"}
             for measure, title in (("exact_match", "exact match"), ("token_f1", "token F1")):
                 low, high = bootstrap_interval(answered[measure].to_numpy())
@@ -366,6 +362,10 @@ def memory_table(tokens: int = 2048, rank: int = 32) -> pd.DataFrame:
     return pd.DataFrame({"GB": {name: round(size / 1e9, 3) for name, size in parts.items()}})
 
 
-def _file(run: Run, state: str, sequences: list[list[int]]):
+def _kept(run: Run, state: str, sequences: list[list[int]], name: str, compute) -> list:
+    """What a state made of these sequences before, else what it makes of them now."""
     key = hashlib.sha256(json.dumps([state, str(run.dtype), sequences]).encode()).hexdigest()[:16]
-    return run.workspace / "qa" / f"{key}.json"
+    file = run.workspace / "qa" / f"{key}.json"
+    if not file.exists():
+        write_json(file, {"state": state, name: compute()})
+    return json.loads(file.read_text(encoding="utf-8"))[name]
