@@ -17,6 +17,7 @@
 `benchmark`     their speed and memory (`make bench`)
 `llm`           tokenising stories for an LLM, embedding them, scoring genre names
 `lora`          LoRA training, for a classification head and for instructions
+`trials`        choices of a LoRA recipe that validation makes
 `qa`            questions about the stories, answered with an adapter on and off
 `llm_benchmark` speed and memory of LoRA training steps (`make bench-llm`)
 `training`      long trainings: kept, continued, never repeated

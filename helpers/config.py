@@ -34,6 +34,7 @@ class Profile:
         lora_batch_size: stories in one forward pass.
         lora_accumulation: forward passes in one optimizer step.
         gradient_checkpointing: trade time for memory while training the LLM.
+        four_bit: keep the LLM's frozen weights in 4 bits (NF4, through bitsandbytes).
         setfit_tokens: tokens of a story that SetFit sees, up to what its encoder can read.
         setfit_iterations: SetFit's `num_iterations`; each story gives twice as many pairs.
         setfit_epochs: SetFit's `num_epochs` over these pairs.
@@ -58,6 +59,7 @@ class Profile:
     setfit_iterations: int
     setfit_epochs: int
     questions: int
+    four_bit: bool = False
     use_augmented: bool = True
     llm_augmented: bool = True
 

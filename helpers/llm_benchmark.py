@@ -43,7 +43,7 @@ def measure_steps(profile: str, workspace: str, name: str | None, variant: dict,
     Returns:
         Row of the table: the variant, seconds a story and an epoch of 800, story tokens a second, peak memory in GB.
     """
-    run = runtime.start(profile, workspace, llm=name)
+    run = runtime.start(profile, workspace, llm=name, four_bit=variant.get("weights") == "NF4")
     table, _ = stories.read_stories(run)
     # Stories of all lengths, from a fixed shuffle: the first ones in the file might be alike.
     train = table[table["split"] == "train"].sample(batch_size * batches, random_state=run.seed)
@@ -55,7 +55,7 @@ def measure_steps(profile: str, workspace: str, name: str | None, variant: dict,
     to_limit = {"padding": "max_length", "max_length": widest} if variant["padding"] == "to the limit" else {}
     collate = DataCollatorForSeq2Seq(tokenizer, **to_limit)
 
-    model = models.load_llm(run, tokenizer, four_bit=variant.get("weights") == "NF4")
+    model = models.load_llm(run, tokenizer)
     if variant.get("checkpointing"):
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         model.enable_input_require_grads()

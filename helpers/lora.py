@@ -120,7 +120,20 @@ def answer_loss(model, batch: dict, items: int | None = None, label_smoothing: f
 
 
 class _GenreTrainer(Trainer):
-    """Trainer with `answer_loss`."""
+    """Trainer with `answer_loss`, and a learning rate of its own for the head where one is given."""
+
+    head_learning_rate: float | None = None
+
+    def create_optimizer(self, *args, **options):
+        if self.optimizer is None and self.head_learning_rate:
+            trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+            groups = [
+                {"params": [p for name, p in trained.items() if ".score." not in name]},
+                {"params": [p for name, p in trained.items() if ".score." in name], "lr": self.head_learning_rate},
+            ]
+            rate, decay = self.args.learning_rate, self.args.weight_decay
+            self.optimizer = torch.optim.AdamW(groups, lr=rate, weight_decay=decay)
+        return super().create_optimizer(*args, **options)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         loss, outputs = answer_loss(model, inputs, num_items_in_batch, self.args.label_smoothing_factor)
@@ -142,6 +155,7 @@ def train_lora(
     warmup: float = 0.06,
     weight_decay: float = 0.0,
     label_smoothing: float = 0.0,
+    head_learning_rate: float | None = None,
     validation: list[dict] | None = None,
     lines: int = 10,
 ):
@@ -158,6 +172,7 @@ def train_lora(
         examples: from `helpers.llm`; int labels train the head, lists of labels the answer.
         epochs, learning_rate, batch_size, accumulation, warmup, weight_decay, label_smoothing: as in `TrainingArguments`;
             the rate falls linearly.
+        head_learning_rate: the head's own, where it shall differ.
         validation: examples of stories that do not train; None to keep the last epoch.
         lines: how many lines of progress to print.
 
@@ -173,12 +188,14 @@ def train_lora(
         raise ValueError("There are no training examples.")
     recipe = {
         "config": {key: sorted(v) if isinstance(v, set) else str(v) for key, v in config.to_dict().items()},
-        "model": model.config._name_or_path.rsplit("/", 1)[-1],
+        "model": model.config._name_or_path.rsplit("/", 1)[-1] + (", NF4" if run.profile.four_bit else ""),
         "examples": hashlib.sha256(json.dumps(examples).encode()).hexdigest(),
         "training": [epochs, learning_rate, batch_size, accumulation, warmup, weight_decay, label_smoothing],
     }
     if validation:
         recipe["validation"] = hashlib.sha256(json.dumps(validation).encode()).hexdigest()
+    if head_learning_rate:
+        recipe["head_learning_rate"] = head_learning_rate
     if isinstance(head := getattr(model, "score", None), nn.Sequential):
         recipe["head"] = f"{head[0].places}, weights of length {float(head[-1].weight.norm()):.2f}"
     training = Training(run, name, recipe, lines)
@@ -232,6 +249,7 @@ def train_lora(
         callbacks=[training.progress],
     )
     trainer.label_smoother = None
+    trainer.head_learning_rate = head_learning_rate
     silence(trainer)
     with measure() as cost:
         trainer.train(resume_from_checkpoint=training.checkpoint)

@@ -146,24 +146,23 @@ def load_tokenizer(run: Run, name: str | None = None):
         if spare is None:
             raise ValueError(f"{label} has no special token that can pad; give a model that has one.")
         tokenizer.pad_token = spare
-    return tokenizer, label
+    return tokenizer, label + (", NF4" if run.profile.four_bit else "")
 
 
-def load_llm(run: Run, tokenizer, name: str | None = None, genres: int | None = None, four_bit: bool = False):
-    """Load the LLM on the run's device, in the run's number type.
+def load_llm(run: Run, tokenizer, name: str | None = None, genres: int | None = None):
+    """Load the LLM on the run's device, in the run's number type, or in 4 bits where the profile says so.
 
     Args:
         run: the running notebook.
         tokenizer: from `load_tokenizer`; its pad token is set in the model's configuration.
         name: a Hub name or folder; the profile's LLM by default.
         genres: number of genres for a model with a classification head; None for a causal model.
-        four_bit: NF4 weights through bitsandbytes.
     """
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, BitsAndBytesConfig
 
     source, _ = find_weights(name or run.profile.llm, PACKAGED_LLM)
     options = {"dtype": run.dtype}
-    if four_bit:
+    if run.profile.four_bit:
         options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=run.dtype
         )
@@ -173,4 +172,4 @@ def load_llm(run: Run, tokenizer, name: str | None = None, genres: int | None = 
         model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=genres, **options)
     model.config.pad_token_id = tokenizer.pad_token_id
     model.config.use_cache = False
-    return model if four_bit else model.to(run.device)
+    return model if run.profile.four_bit else model.to(run.device)

@@ -199,7 +199,7 @@ class Cost:
     peak_gpu_gb: float | None = None
 
     def __str__(self) -> str:
-        gpu = "" if self.peak_gpu_gb is None else f", peak GPU memory {self.peak_gpu_gb:.1f} GB"
+        gpu = "" if self.peak_gpu_gb is None else f", peak GPU memory {self.peak_gpu_gb:.1f} GB (a T4 has 15)"
         return f"{clock(self.seconds)} (min:s), peak process memory {self.peak_process_gb:.1f} GB{gpu}"
 
 

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from tiny_models import GENRES, causal, config, lora_config, with_head
 from transformers import Qwen2ForCausalLM
 
-from helpers import llm, lora, training
+from helpers import llm, lora, models, runtime, training
 
 PROMPT = "Classify:\n{story}\nGenre:\n"
 
@@ -196,6 +196,23 @@ def test_overfits_eight_stories_and_reloads_exactly(run, tokenizer, eight, appro
             assert (score(model) == base).all()
 
 
+def test_the_head_can_have_a_learning_rate_of_its_own(run, tokenizer, eight):
+    run = fp32(run)
+    examples = llm.classification_examples(tokenizer, eight, 40, GENRES)
+    before = with_head(tokenizer).score[2].weight
+    options = {"epochs": 2, "learning_rate": 1e-2, "batch_size": 4}
+    moved = {}
+    for rate in (None, 1e-9):
+        model, *_ = lora.train_lora(
+            run, "x", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, head_learning_rate=rate, **options
+        )
+        trained = dict(model.named_parameters())
+        head = next(p for name, p in trained.items() if ".score." in name and p.requires_grad and p.dim() == 2)
+        moved[rate] = float((head - before).detach().abs().max())
+        assert max(float(p.detach().abs().max()) for name, p in trained.items() if "lora_B" in name) > 1e-3
+    assert moved[1e-9] < 1e-6 < 1e-3 < moved[None]
+
+
 def test_a_finished_training_is_loaded_not_repeated(run, tokenizer, eight, capsys):
     run = fp32(run)
     examples = llm.classification_examples(tokenizer, eight, 40, GENRES)
@@ -279,6 +296,35 @@ def test_the_adapter_of_a_head_goes_onto_the_causal_model(run, tokenizer, eight)
     other = Qwen2ForCausalLM(config(tokenizer, num_hidden_layers=1))
     with pytest.raises(ValueError, match="have no place in this model"):
         lora.borrow_adapter(other, adapter)
+
+
+@pytest.mark.parametrize("option", ["four_bit", "gradient_checkpointing"])
+@pytest.mark.parametrize("approach", ["head", "instruction"])
+def test_options_that_save_memory_train_and_reload(tokenizer, eight, tmp_path, approach, option):
+    causal(tokenizer).save_pretrained(tmp_path / "tiny")
+    tokenizer.save_pretrained(tmp_path / "tiny")
+    run = fp32(runtime.start("smoke", str(tmp_path), llm=str(tmp_path / "tiny"), **{option: True}))
+    loaded, label = models.load_tokenizer(run)
+
+    def build():
+        torch.manual_seed(0)
+        model = models.load_llm(run, loaded, genres=len(GENRES) if approach == "head" else None)
+        if approach == "head":
+            model.score = lora.classification_head(model, len(GENRES))
+        assert label.endswith("NF4") == (option == "four_bit") == any("4bit" in type(m).__name__ for m in model.modules())
+        return model
+
+    if approach == "head":
+        examples = llm.classification_examples(loaded, eight, 40, GENRES)
+    else:
+        examples = llm.instruction_examples(loaded, eight, 40, PROMPT)
+    task = {"head": "SEQ_CLS", "instruction": "CAUSAL_LM"}[approach]
+    options = {"epochs": 10, "learning_rate": 5e-3, "batch_size": 4}
+    model, _, log, adapter = lora.train_lora(run, "x", build(), loaded, lora_config(task), examples, **options)
+    assert log[-1]["loss"] < log[0]["loss"] / 2
+    again = lora.reload_adapter(build(), adapter)
+    states = [llm.embed_stories(run, m.base_model.model, loaded, examples) for m in (model, again)]
+    assert (states[0] == states[1]).all()
 
 
 def test_nothing_to_train_on_is_an_error(run, tokenizer):

@@ -1,0 +1,39 @@
+"""Trials of a training recipe: changes land where they belong, and are compared with the recipe on the same stories."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from peft import LoraConfig
+
+from helpers import runtime, trials
+
+RECIPE = {"lora": LoraConfig(r=8, lora_alpha=8), "training": {"epochs": 1, "learning_rate": 1e-4}, "reads": ("last",)}
+
+
+def test_a_change_lands_where_it_belongs():
+    changed = trials.vary(RECIPE, {"use_dora": True, "learning_rate": 2e-4, "label_smoothing": 0.1, "reads": ("mean",)})
+    assert changed["lora"].use_dora and changed["lora"].r == 8
+    assert changed["training"] == {"epochs": 1, "learning_rate": 2e-4, "label_smoothing": 0.1}
+    assert changed["reads"] == ("mean",)
+    assert not RECIPE["lora"].use_dora and RECIPE["training"] == {"epochs": 1, "learning_rate": 1e-4}
+    with pytest.raises(ValueError, match="'use_dorra'"):
+        trials.vary(RECIPE, {"use_dorra": True})
+
+
+def test_changes_are_compared_with_the_recipe_and_kept(tmp_path):
+    run = runtime.start("smoke", str(tmp_path))
+    validation = pd.DataFrame({"genre": ["b", "a", "b"]})
+    sure, unsure = np.array([[0.1, 0.9], [0.9, 0.1], [0.1, 0.9]]), np.array([[0.6, 0.4], [0.6, 0.4], [0.4, 0.6]])
+    kept = trials.Trials(run, "x", {"rows": 3})
+    with pytest.raises(ValueError, match="as it is first"):
+        kept.add({"r": 4}, validation, sure, ["a", "b"], runtime.Cost(60.0, 1.0))
+    kept.add({}, validation, unsure, ["a", "b"], runtime.Cost(60.0, 1.0))
+    kept.add({"r": 4}, validation, sure, ["a", "b"], runtime.Cost(120.0, 2.0))
+    again = trials.Trials(run, "x", {"rows": 3})
+    assert {"r": 4} in again and {"r": 16} not in again
+    table = again.table()
+    assert table.index.tolist() == ["none", "r 4"]
+    assert table["accuracy"].tolist() == ["67%", "100%"]
+    assert table["validation loss"].tolist() == [f"{-np.log([0.4, 0.6, 0.6]).mean():.2f}", f"{-np.log(0.9):.2f}"]
+    assert table["against none"].iloc[1].startswith("-") and table["training"].tolist() == ["1:00", "2:00"]
+    assert trials.Trials(run, "x", {"rows": 4}).table().empty
