@@ -275,7 +275,7 @@ def _why_left_out(run: Run, result: dict, dataset: dict | None) -> str:
 
 
 def read_result(run: Run, approach: str, protocol: str, dataset: dict) -> dict | None:
-    """One approach's result with its `predictions`, and `scores` where they were kept; None if this dataset and profile have none."""
+    """One approach's result with its `predictions`, and `scores` and training `log` where they were kept; None if this dataset and profile have none."""
     folder = result_folder(run, approach, protocol)
     if not (folder / "metrics.json").exists():
         return None
@@ -285,6 +285,8 @@ def read_result(run: Run, approach: str, protocol: str, dataset: dict) -> dict |
     for name in ("predictions", "scores"):
         if (folder / f"{name}.parquet").exists():
             result[name] = pd.read_parquet(folder / f"{name}.parquet")
+    if (folder / "training_log.csv").exists():
+        result["log"] = [row.dropna().to_dict() for _, row in pd.read_csv(folder / "training_log.csv").iterrows()]
     return result
 
 

@@ -134,7 +134,8 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         return f"{properties.name}, {properties.total_memory / 1e9:.0f} GB"
-    return f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' * (threads > 1)}"
 
 
 def cpu_dtype() -> torch.dtype:
@@ -192,15 +193,18 @@ class Cost:
         seconds: wall-clock time.
         peak_process_gb: highest resident memory of the process, 10^9 bytes.
         peak_gpu_gb: highest memory that torch reserved on the GPU, 10^9 bytes; None without CUDA.
+        device: what it ran on; a training that is loaded later may have run elsewhere.
     """
 
     seconds: float = 0.0
     peak_process_gb: float = 0.0
     peak_gpu_gb: float | None = None
+    device: str = ""
 
     def __str__(self) -> str:
         gpu = "" if self.peak_gpu_gb is None else f", peak GPU memory {self.peak_gpu_gb:.1f} GB (a T4 has 15)"
-        return f"{clock(self.seconds)} (min:s), peak process memory {self.peak_process_gb:.1f} GB{gpu}"
+        where = f", {self.device}" if self.device else ""
+        return f"{clock(self.seconds)} (min:s), peak process memory {self.peak_process_gb:.1f} GB{gpu}{where}"
 
 
 @contextmanager
@@ -210,7 +214,8 @@ def measure(interval: float = 0.05):
     Args:
         interval: seconds between two looks at the process's memory.
     """
-    cost, done, process = Cost(), threading.Event(), psutil.Process()
+    device = device_name(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    cost, done, process = Cost(device=device), threading.Event(), psutil.Process()
 
     def watch():
         while True:

@@ -3,41 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import json
 
 import numpy as np
 import pandas as pd
 
-from helpers import lora
 from helpers.evaluation import bootstrap_interval
 from helpers.runtime import Cost, Run, clock, write_json
-
-_TRAINING = {name for name, p in inspect.signature(lora.train_lora).parameters.items() if p.kind is p.KEYWORD_ONLY}
 
 
 def vary(recipe: dict, change: dict) -> dict:
     """A recipe with some values replaced.
 
     Args:
-        recipe: `lora` (a `peft.LoraConfig`), `training` (keywords of `lora.train_lora`), and whatever else the notebook keeps there.
-        change: new values by name: of the recipe, of the `LoraConfig`, or of the training.
-
-    Raises:
-        ValueError: nothing has that name.
+        recipe: `training` (keywords of the training function), perhaps `lora` (a `peft.LoraConfig`), and whatever else the notebook keeps there.
+        change: new values by name: of the recipe, of the `LoraConfig`, else of the training, which refuses a name that it does not know.
     """
     recipe = recipe | {"training": dict(recipe["training"])}
     for name, value in change.items():
         if name in recipe:
             recipe[name] = value
-        elif name in _TRAINING:
-            recipe["training"][name] = value
-        elif hasattr(recipe["lora"], name):
+        elif hasattr(recipe.get("lora"), name):
             recipe["lora"] = dataclasses.replace(recipe["lora"], **{name: value})
         else:
-            raise ValueError(
-                f"A recipe has no {name!r}; change one of {sorted({*recipe, *_TRAINING})} or a field of LoraConfig."
-            )
+            recipe["training"][name] = value
     return recipe
 
 
@@ -47,12 +36,12 @@ class Trials:
     Args:
         run: the running notebook.
         approach: whose recipe is changed.
-        setting: what all trials share, as JSON: model, dataset, training rows. Trials of another setting or device are forgotten.
+        setting: what all trials share, as JSON: model, dataset, training rows. Trials of another setting or profile are forgotten.
     """
 
     def __init__(self, run: Run, approach: str, setting: dict):
         self.file = run.workspace / "results" / approach / "trials.json"
-        self.setting = json.loads(json.dumps(setting | {key: run.facts[key] for key in ("profile", "device", "dtype")}))
+        self.setting = json.loads(json.dumps(setting | {key: run.facts[key] for key in ("profile", "dtype")}))
         kept = json.loads(self.file.read_text(encoding="utf-8")) if self.file.exists() else {}
         self.rows = kept["trials"] if kept.get("setting") == self.setting else []
 
@@ -77,7 +66,8 @@ class Trials:
         truth = [genres.index(genre) for genre in validation["genre"]]
         losses = -np.log(np.maximum(scores[np.arange(len(truth)), truth], 1e-12))
         right = scores.argmax(axis=1) == truth
-        row = {"change": change, "losses": losses.tolist(), "accuracy": float(right.mean()), "cost": dataclasses.asdict(cost)}
+        row = {"change": change, "losses": losses.tolist(), "accuracy": float(right.mean())}
+        row["cost"] = dataclasses.asdict(cost)
         self.rows = sorted([*self.rows, row], key=lambda row: bool(row["change"]))
         write_json(self.file, {"setting": self.setting, "trials": self.rows})
 
@@ -94,6 +84,7 @@ class Trials:
                     "against none": f"{against.mean():+.2f} ({low:+.2f} to {high:+.2f})",
                     "accuracy": f"{row['accuracy']:.0%}",
                     "training": clock(row["cost"]["seconds"]),
+                    "device": row["cost"]["device"],
                     "peak GB": f"{row['cost'].get('peak_gpu_gb') or row['cost']['peak_process_gb']:.1f}",
                 }
             )

@@ -109,10 +109,11 @@ def test_one_result_is_read_only_for_its_own_dataset(run):
     scores = evaluation.score_table(judged, np.array([[0.9, 0.1], [0.2, 0.8]]), ["A", "B"])
     assert scores.columns.tolist() == ["story_id", "A", "B"]
     frame = predictions(["A", "B"], ["A", "B"])
-    evaluation.save_result(
-        run, "x", "five_fold", frame, title="x", model="none", dataset=FACTS, training_set={}, settings={}, scores=scores
-    )
+    log = [{"step": 1, "loss": 2.5}, {"step": 2, "validation_loss": 1.5}]
+    described = {"title": "x", "model": "none", "dataset": FACTS, "training_set": {}, "settings": {}}
+    evaluation.save_result(run, "x", "five_fold", frame, scores=scores, log=log, **described)
     kept = evaluation.read_result(run, "x", "five_fold", FACTS)
+    assert kept["log"] == log
     pd.testing.assert_frame_equal(kept["scores"], scores)
     assert evaluation.versus(kept["predictions"], frame).startswith("+0.0% (+0.0% to +0.0%)")
     assert evaluation.read_result(run, "x", "five_fold", FACTS | {"sha256": "b" * 64}) is None

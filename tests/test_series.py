@@ -13,8 +13,8 @@ from helpers import series
 
 TINY = {
     "01_clean": {"GENRES": 4},
-    "04_seqcls_lora": {"STORY_TOKENS": 32, "EPOCHS": 1, "QUESTIONS": 4, "FIVE_FOLDS": True},
-    "05_instruct_lora": {"STORY_TOKENS": 32, "EPOCHS": 1, "QUESTIONS": 4, "QA_EXAMPLES": 6},
+    "04_seqcls_lora": {"STORY_TOKENS": 32, "EPOCHS": 1, "QUESTIONS": 4, "FIVE_FOLDS": True, "TRIALS": [{"lora_alpha": 64}]},
+    "05_instruct_lora": {"STORY_TOKENS": 32, "EPOCHS": 1, "QUESTIONS": 4, "QA_EXAMPLES": 6, "TRIALS": [{"use_rslora": True}]},
 }
 
 
@@ -70,6 +70,13 @@ def test_question_answering_is_checked_with_both_adapters(workspace):
         rows = json.loads((workspace / "results" / name / "qa.json").read_text())["rows"]
         assert [row[""] for row in rows] == ["base model", "adapter on", "adapter off"]
         assert rows[0] | {"": ""} == rows[2] | {"": ""} and rows[0]["questions"] == 4
+
+
+def test_choices_are_judged_on_validation(workspace):
+    for name, change in (("seqcls_lora_tuned", "lora_alpha"), ("instruct_lora_tuned_qa", "use_rslora")):
+        as_it_is, changed = json.loads((workspace / "results" / name / "trials.json").read_text())["trials"]
+        assert as_it_is["change"] == {} and change in changed["change"]
+        assert len(changed["losses"]) == 4 and changed["losses"] != as_it_is["losses"]
 
 
 def test_the_comparison_is_rendered(workspace):
