@@ -201,7 +201,7 @@ def train_lora(
     training = Training(run, name, recipe, lines)
     adapter = training.folder / "adapter"
     if training.finished:
-        return reload_adapter(model, adapter), training.cost, training.log, adapter
+        return reload_adapter(model, adapter, trainable=True), training.cost, training.log, adapter
 
     model = get_peft_model(model, config)
     if run.profile.gradient_checkpointing:
@@ -261,11 +261,11 @@ def train_lora(
     return model, training.cost, training.log, adapter
 
 
-def reload_adapter(base_model, adapter: Path):
+def reload_adapter(base_model, adapter: Path, trainable: bool = False):
     """Load a saved adapter, and its head, onto a fresh base model."""
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(base_model, adapter)
+    return PeftModel.from_pretrained(base_model, adapter, is_trainable=trainable)
 
 
 def borrow_adapter(causal_model, adapter: Path):

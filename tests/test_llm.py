@@ -224,6 +224,7 @@ def test_a_finished_training_is_loaded_not_repeated(run, tokenizer, eight, capsy
         run, "x", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, **options
     )
     assert "Already trained" in capsys.readouterr().out and adapter == adapter_again and cost_again == cost
+    assert first.get_nb_trainable_parameters() == again.get_nb_trainable_parameters() != (0, 0)
     same = [llm.classify(run, m, tokenizer, examples) for m in (first, again)]
     assert (same[0] == same[1]).all()
     _, _, _, other = lora.train_lora(run, "x", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples[:4], **options)
