@@ -78,7 +78,7 @@ def start(profile: str = "auto", workspace: str | None = None, seed: int = 42, *
     """
     quiet()
     settings = get_profile(profile, **changes)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = _device()
     dtype = torch.float16 if device.type == "cuda" else cpu_dtype()
     folder = Path(workspace or os.environ.get("WORKSPACE") or _default_workspace() / settings.name)
     folder.mkdir(parents=True, exist_ok=True)
@@ -127,6 +127,10 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "missing"
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def device_name(device: torch.device) -> str:
@@ -214,8 +218,7 @@ def measure(interval: float = 0.05):
     Args:
         interval: seconds between two looks at the process's memory.
     """
-    device = device_name(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    cost, done, process = Cost(device=device), threading.Event(), psutil.Process()
+    cost, done, process = Cost(device=device_name(_device())), threading.Event(), psutil.Process()
 
     def watch():
         while True:
