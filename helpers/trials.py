@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -31,44 +32,45 @@ def vary(recipe: dict, change: dict) -> dict:
 
 
 class Trials:
-    """The changes that were tried for one approach, kept in `results/<approach>/trials.json`.
+    """The changes to one approach's recipe that were tried, kept in `results/<approach>/trials.json`.
 
     Args:
         run: the running notebook.
         approach: whose recipe is changed.
-        setting: what all trials share, as JSON: model, dataset, training rows. Trials of another setting or profile are forgotten.
+        recipe: as it is, see `vary`.
+        data: what else all trials share, as JSON: model, dataset, training rows. Trials of another recipe, other data or another profile are forgotten.
+        validation: story table (stories,) that judges.
+        genres: names of the columns of every score.
     """
 
-    def __init__(self, run: Run, approach: str, setting: dict):
+    def __init__(self, run: Run, approach: str, recipe: dict, data: dict, validation: pd.DataFrame, genres: list[str]):
         self.file = run.workspace / "results" / approach / "trials.json"
-        self.setting = json.loads(json.dumps(setting | {key: run.facts[key] for key in ("profile", "dtype")}))
+        self.recipe = recipe
+        setting = {"recipe": recipe, "profile": run.facts["profile"], "dtype": run.facts["dtype"]} | data
+        self.setting = json.loads(json.dumps(setting, default=_plain))
+        self.truth = [genres.index(genre) for genre in validation["genre"]]
         kept = json.loads(self.file.read_text(encoding="utf-8")) if self.file.exists() else {}
         self.rows = kept["trials"] if kept.get("setting") == self.setting else []
 
-    def __contains__(self, change: dict) -> bool:
-        return any(row["change"] == change for row in self.rows)
-
-    def add(self, change: dict, validation: pd.DataFrame, scores: np.ndarray, genres: list[str], cost: Cost) -> None:
-        """Keep what one change reached.
+    def judge(self, changes: list[dict], trained: tuple, train: Callable, score: Callable) -> None:
+        """Judge the recipe as it is, then each change alone; what was judged before is not trained again.
 
         Args:
-            change: see `vary`; empty for the recipe as it is, which the others are compared with.
-            validation: story table (stories,).
-            scores: probabilities of the genres, float array (stories, genres).
-            genres: names of the columns of `scores`.
-            cost: of the training.
-
-        Raises:
-            ValueError: the recipe as it is has not been judged yet.
+            changes: see `vary`.
+            trained: what `train` returned for the recipe as it is.
+            train: function of a recipe that returns the model, its `Cost`, and whatever else it likes.
+            score: function of a model that returns probabilities of the validation stories, float array (stories, genres).
         """
-        if change and {} not in self:
-            raise ValueError("Judge the recipe as it is first, with the change {}: the others are compared with it.")
-        truth = [genres.index(genre) for genre in validation["genre"]]
-        losses = -np.log(np.maximum(scores[np.arange(len(truth)), truth], 1e-12))
-        right = scores.argmax(axis=1) == truth
+        for change in [{}, *changes]:
+            if not any(row["change"] == change for row in self.rows):
+                model, cost, *_ = train(vary(self.recipe, change)) if change else trained
+                self._keep(change, score(model), cost)
+
+    def _keep(self, change: dict, scores: np.ndarray, cost: Cost) -> None:
+        losses = -np.log(np.maximum(scores[np.arange(len(self.truth)), self.truth], 1e-12))
+        right = scores.argmax(axis=1) == self.truth
         row = {"change": change, "losses": losses.tolist(), "accuracy": float(right.mean())}
-        row["cost"] = dataclasses.asdict(cost)
-        self.rows = sorted([*self.rows, row], key=lambda row: bool(row["change"]))
+        self.rows.append(row | {"cost": dataclasses.asdict(cost)})
         write_json(self.file, {"setting": self.setting, "trials": self.rows})
 
     def table(self) -> pd.DataFrame:
@@ -89,3 +91,8 @@ class Trials:
                 }
             )
         return pd.DataFrame(found).set_index("change") if found else pd.DataFrame()
+
+
+def _plain(value):
+    """What JSON has no word for: a configuration, or a set."""
+    return sorted(value) if isinstance(value, set) else value.to_dict()

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 from peft import LoraConfig
 
 from helpers import runtime, trials
@@ -22,16 +21,21 @@ def test_changes_are_compared_with_the_recipe_and_kept(tmp_path):
     run = runtime.start("smoke", str(tmp_path))
     validation = pd.DataFrame({"genre": ["b", "a", "b"]})
     sure, unsure = np.array([[0.1, 0.9], [0.9, 0.1], [0.1, 0.9]]), np.array([[0.6, 0.4], [0.6, 0.4], [0.4, 0.6]])
-    kept = trials.Trials(run, "x", {"rows": 3})
-    with pytest.raises(ValueError, match="as it is first"):
-        kept.add({"r": 4}, validation, sure, ["a", "b"], runtime.Cost(60.0, 1.0, device="CPU, 2 threads"))
-    kept.add({}, validation, unsure, ["a", "b"], runtime.Cost(60.0, 1.0))
-    kept.add({"r": 4}, validation, sure, ["a", "b"], runtime.Cost(120.0, 2.0))
-    again = trials.Trials(run, "x", {"rows": 3})
-    assert {"r": 4} in again and {"r": 16} not in again
-    table = again.table()
+    trained = []
+
+    def train(recipe):
+        trained.append(recipe["lora"].r)
+        return sure, runtime.Cost(120.0, 2.0), "log"
+
+    def begin(recipe=RECIPE):
+        return trials.Trials(run, "x", recipe, {"rows": 3}, validation, ["a", "b"])
+
+    for _ in range(2):  # the second time, what was judged is at hand
+        begin().judge([{"r": 4}], (unsure, runtime.Cost(60.0, 1.0)), train, lambda model: model)
+    assert trained == [4]
+    table = begin().table()
     assert table.index.tolist() == ["none", "r 4"]
     assert table["accuracy"].tolist() == ["67%", "100%"]
     assert table["validation loss"].tolist() == [f"{-np.log([0.4, 0.6, 0.6]).mean():.2f}", f"{-np.log(0.9):.2f}"]
     assert table["against none"].iloc[1].startswith("-") and table["training"].tolist() == ["1:00", "2:00"]
-    assert trials.Trials(run, "x", {"rows": 4}).table().empty
+    assert begin(trials.vary(RECIPE, {"use_rslora": True})).table().empty
