@@ -87,6 +87,12 @@ def test_setfit_learns_moves_the_encoder_and_is_not_trained_twice(run, encoder, 
     np.testing.assert_allclose(encoders.setfit_scores(run, again, test["text_clean"].tolist())[0], scores, atol=1e-5)
 
 
+def test_encoders_train_without_attention_dropout_on_a_cpu(encoder):
+    model, _ = encoder
+    config = model[0].auto_model.config
+    assert config.hidden_dropout_prob > 0 and (model.device.type != "cpu" or config.attention_probs_dropout_prob == 0)
+
+
 def test_a_setfit_that_was_cut_off_continues(run, encoder, three_genres, monkeypatch, capsys):
     model, label = encoder
     train, _ = three_genres
