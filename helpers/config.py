@@ -38,6 +38,7 @@ class Profile:
         setfit_tokens: tokens of a story that SetFit sees, up to what its encoder can read.
         setfit_iterations: SetFit's `num_iterations`; each story gives twice as many pairs.
         setfit_epochs: SetFit's `num_epochs` over these pairs.
+        supcon_epochs: passes over the stories where whole batches are contrasted instead of pairs.
         questions: how many questions about the stories are asked with the adapter on and off.
         use_augmented: whether SetFit and the baselines train on accepted augmented rows too.
         llm_augmented: whether the LLM approaches do.
@@ -58,6 +59,7 @@ class Profile:
     setfit_tokens: int
     setfit_iterations: int
     setfit_epochs: int
+    supcon_epochs: int
     questions: int
     four_bit: bool = False
     use_augmented: bool = True
@@ -81,6 +83,7 @@ PROFILES = {
         setfit_tokens=128,
         setfit_iterations=1,
         setfit_epochs=1,
+        supcon_epochs=1,
         questions=20,
         llm_augmented=False,
     ),
@@ -100,6 +103,7 @@ PROFILES = {
         setfit_tokens=256,
         setfit_iterations=2,
         setfit_epochs=1,
+        supcon_epochs=4,
         questions=72,
     ),
     "t4": Profile(
@@ -118,6 +122,7 @@ PROFILES = {
         setfit_tokens=512,
         setfit_iterations=10,
         setfit_epochs=2,
+        supcon_epochs=4,
         questions=120,
     ),
 }

@@ -20,6 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from helpers.lexical import with_title
 from helpers.runtime import Run, measure, progress_line
 from helpers.training import Training, silence
 
@@ -180,6 +181,47 @@ class Similarity(BaseEstimator):
         return (story + 0.5 * title) @ genre.T
 
 
+class SetFit(BaseEstimator):
+    """SetFit over story tables: an encoder that the training rows tune, and a logistic head on what it reads.
+
+    Args:
+        run: the running notebook.
+        load_encoder: function without arguments that returns an untouched encoder and its name.
+        recipe: `column` (which text) and `titles` (how often the title stands before it) say what is tuned on, `training` how (see
+            `train_setfit`), and `reads` what the head sees: parts as `frozen` has them, or none for SetFit's own head on what was tuned on.
+
+    Attributes:
+        classes_: genres, the columns of every score.
+        model: the `setfit.SetFitModel`.
+        cost: of tuning the encoder.
+    """
+
+    def __init__(self, run: Run, load_encoder, recipe: dict):
+        self.run, self.load_encoder, self.recipe = run, load_encoder, recipe
+
+    def fit(self, rows: pd.DataFrame, genres: pd.Series) -> SetFit:
+        """Tune the encoder on these rows and fit the head, or load what was tuned on them before."""
+        encoder, label = self.load_encoder()
+        texts, recipe = self.texts(rows), self.recipe
+        self.model, self.cost, name = train_setfit(self.run, encoder, label, texts, genres.tolist(), **recipe["training"])
+        self.classes_ = np.array(self.model.labels)
+        self._head = None
+        if recipe["reads"]:
+            self._head = frozen(self.run, self.model.model_body, f"{label} {name}", recipe["reads"]).fit(rows, genres)
+        return self
+
+    def texts(self, table: pd.DataFrame) -> list[str]:
+        """What the encoder is tuned on: each story's text, its title before it where the recipe says so."""
+        return with_title(table, self.recipe["titles"], self.recipe["column"])
+
+    def predict_proba(self, judged: pd.DataFrame) -> np.ndarray:
+        """Probabilities of the genres: float array (stories, genres)."""
+        if self._head:
+            return self._head.predict_proba(judged)
+        with self.run.autocast(), torch.inference_mode():
+            return np.asarray(self.model.predict_proba(self.texts(judged), as_numpy=True, show_progress_bar=False), dtype=float)
+
+
 def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[str], **settings):
     """Train a SetFit classifier (Tunstall et al., 2022): contrastive pairs for the encoder, then a logistic head.
 
@@ -190,13 +232,15 @@ def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[s
         encoder: `SentenceTransformer`, changed in place.
         label: its name.
         texts, genres: the training set.
-        **settings: of `setfit.TrainingArguments`, such as `num_iterations`.
+        **settings: of `setfit.TrainingArguments`, such as `num_iterations`. `loss="SupConLoss"` compares all stories of a batch with each
+            other (Khosla et al., 2020) instead of drawing pairs, so that a story is read once an epoch.
 
     Returns:
-        The trained `SetFitModel`, and its cost.
+        The trained `SetFitModel`, its cost, and the name of its folder in the workspace.
     """
     from datasets import Dataset
     from setfit import SetFitModel, Trainer, TrainingArguments
+    from setfit.losses import SupConLoss
 
     logging.getLogger("setfit").setLevel(logging.ERROR)  # its import turns its chatter on
     recipe = {
@@ -206,17 +250,23 @@ def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[s
     }
     training = Training(run, "setfit", recipe)
     if training.finished:
-        return SetFitModel.from_pretrained(str(training.folder / "model"), device=str(run.device)), training.cost
+        model = SetFitModel.from_pretrained(str(training.folder / "model"), device=str(run.device))
+        return model, training.cost, training.folder.name
+    whole_batches = settings.get("loss") == "SupConLoss"
     arguments = TrainingArguments(
         output_dir=str(training.folder),
         seed=run.seed,
         report_to="none",
         show_progress_bar=False,
         save_strategy="steps",
-        **({"save_steps": 100} | settings),
+        **({"save_steps": 100} | settings | ({"loss": SupConLoss} if whole_batches else {})),
     )
-    model = SetFitModel(model_body=encoder, model_head=LogisticRegression(max_iter=1000), labels=sorted(set(genres)))
-    trainer = Trainer(model=model, args=arguments, train_dataset=Dataset.from_dict({"text": texts, "label": genres}))
+    names = sorted(set(genres))
+    model = SetFitModel(model_body=encoder, model_head=LogisticRegression(max_iter=1000), labels=names)
+    places = [names.index(genre) for genre in genres]
+    trainer = Trainer(model=model, args=arguments, train_dataset=Dataset.from_dict({"text": texts, "label": places}))
+    if whole_batches:  # at least two stories of a genre in every batch; SetFit 1.2 means to ask for that itself, but never does
+        trainer.st_trainer.args.batch_sampler = "group_by_label"
     silence(trainer.st_trainer)
     trainer.st_trainer.add_callback(training.progress)
     # SetFit's trainer cannot be told to resume, the one inside it can.
@@ -226,15 +276,4 @@ def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[s
     model.model_body.eval()
     model.save_pretrained(str(training.folder / "model"))
     training.finish(cost)
-    return model, training.cost
-
-
-def setfit_scores(run: Run, model, texts: list[str]) -> tuple[np.ndarray, list[str]]:
-    """Class probabilities of a SetFit model.
-
-    Returns:
-        float array (texts, genres), and the genres of its columns.
-    """
-    with run.autocast(), torch.inference_mode():
-        scores = model.predict_proba(texts, as_numpy=True, show_progress_bar=False)
-    return np.asarray(scores, dtype=float), [str(genre) for genre in model.model_head.classes_]
+    return model, training.cost, training.folder.name

@@ -32,7 +32,8 @@ EXPECTED = {
     "encoder_logreg": "frozen encoder: opening | all windows | title",
     "fused_fast": "fast: words + encoder on the opening",
     "fused": "accurate: all parts",
-    "setfit": "SetFit",
+    "setfit_seed": "SetFit (seed)",
+    "setfit_tuned": "SetFit (tuned)",
 }
 """Approaches that the notebooks 04 to 06 can run on the seed split."""
 

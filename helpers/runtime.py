@@ -211,6 +211,14 @@ class Cost:
         return f"{clock(self.seconds)} (min:s), peak process memory {self.peak_process_gb:.1f} GB{gpu}{where}"
 
 
+def total_cost(costs: list[Cost]) -> Cost:
+    """What several blocks cost together: their seconds added up, their highest peaks."""
+    gpu = [cost.peak_gpu_gb for cost in costs if cost.peak_gpu_gb is not None]
+    devices = ", ".join(dict.fromkeys(cost.device for cost in costs if cost.device))
+    peak = max(cost.peak_process_gb for cost in costs)
+    return Cost(sum(cost.seconds for cost in costs), peak, max(gpu, default=None), devices)
+
+
 @contextmanager
 def measure(interval: float = 0.05):
     """Measure time and peak memory of a block; yields a `Cost` that is complete when the block ends.

@@ -70,21 +70,39 @@ def three_genres(sample):
     return some[some["split"] == "train"].groupby("genre").head(4), some[some["split"] != "train"]
 
 
-def test_setfit_learns_moves_the_encoder_and_is_not_trained_twice(run, encoder, three_genres, capsys):
-    model, label = encoder
+PAIRS = {"num_iterations": 1, "num_epochs": 1, "batch_size": 8}
+WHOLE_BATCHES = {"loss": "SupConLoss", "num_epochs": 2, "batch_size": 8}
+
+
+@pytest.mark.parametrize("settings, reads", [(PAIRS, ()), (WHOLE_BATCHES, ()), (WHOLE_BATCHES, ("opening", "title"))])
+def test_setfit_learns_moves_the_encoder_and_is_not_trained_twice(run, three_genres, settings, reads, capsys):
     train, test = three_genres
-    before = model.encode(["A sheriff"])[0]
-    settings = {"num_iterations": 1, "num_epochs": 1, "batch_size": 8}
-    texts, names = train["text_clean"].tolist(), train["genre"].tolist()
-    trained, cost = encoders.train_setfit(run, model, label, texts, names, **settings)
-    scores, genres = encoders.setfit_scores(run, trained, test["text_clean"].tolist())
-    assert genres == sorted(set(names)) and scores.sum(1) == pytest.approx(np.ones(len(test)))
+    load = lambda: models.load_encoder(run, models.PACKAGED_ENCODER)  # noqa: E731
+    recipe = {"column": "text", "titles": 1, "reads": reads, "training": settings}
+    trained = encoders.SetFit(run, load, recipe).fit(train, train["genre"])
+    scores, genres = trained.predict_proba(test), list(trained.classes_)
+    assert genres == sorted(set(train["genre"])) and scores.sum(1) == pytest.approx(np.ones(len(test)))
     assert np.mean([genres[i] == g for i, g in zip(scores.argmax(1), test["genre"])]) >= 0.8
-    assert not np.allclose(before, model.encode(["A sheriff"])[0])
-    fresh, _ = models.load_encoder(run, models.PACKAGED_ENCODER)
-    again, cost_again = encoders.train_setfit(run, fresh, label, texts, names, **settings)
-    assert "Already trained" in capsys.readouterr().out and cost_again == cost
-    np.testing.assert_allclose(encoders.setfit_scores(run, again, test["text_clean"].tolist())[0], scores, atol=1e-5)
+    assert not np.allclose(load()[0].encode(["A sheriff"]), trained.model.model_body.encode(["A sheriff"]))
+    again = encoders.SetFit(run, load, recipe).fit(train, train["genre"])
+    assert "Already trained" in capsys.readouterr().out and again.cost == trained.cost
+    np.testing.assert_allclose(again.predict_proba(test), scores, atol=1e-5)
+
+
+def test_setfit_reads_what_its_recipe_says(run, three_genres):
+    train, _ = three_genres
+    story = train.iloc[[0]]
+    seed, titled = (
+        encoders.SetFit(run, None, {"column": column, "titles": titles}).texts(story)[0]
+        for column, titles in (("text_clean", 0), ("text", 1))
+    )
+    assert seed == story.iloc[0]["text_clean"] and titled == f"{story.iloc[0]['title']}. {story.iloc[0]['text']}"
+
+
+def test_encoders_train_without_attention_dropout_on_a_cpu(encoder):
+    model, _ = encoder
+    assert model[0].auto_model.config.attention_probs_dropout_prob == 0
+    assert model[0].auto_model.config.hidden_dropout_prob > 0
 
 
 def test_encoders_train_without_attention_dropout_on_a_cpu(encoder):
@@ -112,5 +130,5 @@ def test_a_setfit_that_was_cut_off_continues(run, encoder, three_genres, monkeyp
         encoders.train_setfit(run, model, label, texts, names, **settings)
     monkeypatch.undo()
     fresh, _ = models.load_encoder(run, models.PACKAGED_ENCODER)
-    _, cost = encoders.train_setfit(run, fresh, label, texts, names, **settings)
+    _, cost, _ = encoders.train_setfit(run, fresh, label, texts, names, **settings)
     assert "Continuing from checkpoint-2" in capsys.readouterr().out and cost.seconds > 0

@@ -124,7 +124,7 @@ def test_leaderboard_shows_what_was_not_run(run):
     save(run, "tfidf_svm", predictions(["A", "B"], ["A", "B"]))
     results, _ = evaluation.load_results(run, FACTS)
     board = evaluation.leaderboard(results, evaluation.EXPECTED)
-    assert board.loc["SetFit", "accuracy"] == "not run" and board.iloc[0]["accuracy"] == "100.0%"
+    assert board.loc["SetFit (seed)", "accuracy"] == "not run" and board.iloc[0]["accuracy"] == "100.0%"
     assert len(board) == len(evaluation.EXPECTED)
 
 

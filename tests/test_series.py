@@ -15,6 +15,7 @@ TINY = {
     "01_clean": {"GENRES": 4},
     "04_seqcls_lora": {"STORY_TOKENS": 32, "EPOCHS": 1, "QUESTIONS": 4, "FIVE_FOLDS": True, "TRIALS": [{"lora_alpha": 64}]},
     "05_instruct_lora": {"STORY_TOKENS": 32, "EPOCHS": 1, "QUESTIONS": 4, "QA_EXAMPLES": 6, "TRIALS": [{"use_rslora": True}]},
+    "06_setfit": {"SETFIT_TRIALS": [{"titles": 0}], "SETFIT_FOLDS": True},
 }
 
 
@@ -31,29 +32,29 @@ def test_every_approach_has_a_result(workspace):
         for path in (workspace / "results").glob("*/seed_split/metrics.json")
     }
     wanted = {
-        "seqcls_untrained", "seqcls_frozen", "seqcls_lora_tuned", "instruct_untrained", "instruct_lora_tuned_qa", "tfidf_svm", "encoder_logreg", "setfit",
+        "seqcls_untrained", "seqcls_frozen", "seqcls_lora_tuned", "instruct_untrained", "instruct_lora_tuned_qa", "tfidf_svm", "encoder_logreg", "setfit_seed", "setfit_tuned",
     }  # fmt: skip
     assert wanted <= set(found)
     assert all(found[name]["metrics"]["n"] == 4 and found[name]["dataset"]["genres"] == 4 for name in wanted)
     assert all(
         found[name]["cost"]["train"]["seconds"] > 0
-        for name in ("seqcls_lora_tuned", "instruct_lora_tuned_qa", "setfit", "tfidf_svm")
+        for name in ("seqcls_lora_tuned", "instruct_lora_tuned_qa", "setfit_tuned", "tfidf_svm")
     )
 
 
 def test_all_approaches_trained_on_the_same_stories(workspace):
     sets = {
         name: json.loads((workspace / "results" / name / "seed_split" / "metrics.json").read_text())["training_set"]
-        for name in ("seqcls_lora_tuned", "instruct_lora_tuned_qa", "tfidf_svm", "fused", "setfit")
+        for name in ("seqcls_lora_tuned", "instruct_lora_tuned_qa", "tfidf_svm", "fused", "setfit_tuned")
     }
     assert {counts["original"] for counts in sets.values()} == {32}
     assert sets["seqcls_lora_tuned"] == sets["instruct_lora_tuned_qa"]
-    assert sets["setfit"]["synthetic"] > 0 and sets["setfit"]["paraphrase"] > 0
+    assert sets["setfit_tuned"]["synthetic"] > 0 and sets["setfit_tuned"]["paraphrase"] > 0
 
 
 def test_folds_judge_every_story_once(workspace):
     table = pd.read_parquet(workspace / "stories.parquet")
-    for name in ("seqcls_lora_tuned", "tfidf_svm", "encoder_logreg", "llm_logreg", "fused_fast", "fused"):
+    for name in ("seqcls_lora_tuned", "tfidf_svm", "encoder_logreg", "llm_logreg", "setfit_tuned", "fused_fast", "fused"):
         predictions = pd.read_parquet(workspace / "results" / name / "five_fold" / "predictions.parquet")
         assert sorted(predictions["story_id"]) == sorted(table["story_id"])
 
