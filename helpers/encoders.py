@@ -202,22 +202,24 @@ class SetFit(BaseEstimator):
     def fit(self, rows: pd.DataFrame, genres: pd.Series) -> SetFit:
         """Tune the encoder on these rows and fit the head, or load what was tuned on them before."""
         encoder, label = self.load_encoder()
-        texts, recipe = self.texts(rows), self.recipe
-        self.model, self.cost, name = train_setfit(self.run, encoder, label, texts, genres.tolist(), **recipe["training"])
-        self.classes_ = np.array(self.model.labels)
-        self._head = None
-        if recipe["reads"]:
-            self._head = frozen(self.run, self.model.model_body, f"{label} {name}", recipe["reads"]).fit(rows, genres)
+        texts, settings = self.texts(rows), self.recipe["training"]
+        self.model, self.cost, folder = train_setfit(self.run, encoder, label, texts, genres.tolist(), **settings)
+        self.classes_, self._label = np.array(self.model.labels), f"{label} {folder}"
+        if self.recipe["reads"]:
+            self._head = self._reader(keep=True).fit(rows, genres)[-1]
         return self
+
+    def _reader(self, keep: bool) -> Pipeline:
+        return frozen(self.run, self.model.model_body, self._label, self.recipe["reads"], keep)
 
     def texts(self, table: pd.DataFrame) -> list[str]:
         """What the encoder is tuned on: each story's text, its title before it where the recipe says so."""
         return with_title(table, self.recipe["titles"], self.recipe["column"])
 
-    def predict_proba(self, judged: pd.DataFrame) -> np.ndarray:
-        """Probabilities of the genres: float array (stories, genres)."""
-        if self._head:
-            return self._head.predict_proba(judged)
+    def predict_proba(self, judged: pd.DataFrame, keep: bool = True) -> np.ndarray:
+        """Probabilities of the genres: float array (stories, genres). `keep`: see `embed`."""
+        if self.recipe["reads"]:
+            return self._head.predict_proba(self._reader(keep)[0].transform(judged))
         with self.run.autocast(), torch.inference_mode():
             return np.asarray(self.model.predict_proba(self.texts(judged), as_numpy=True, show_progress_bar=False), dtype=float)
 

@@ -34,6 +34,7 @@ EXPECTED = {
     "fused": "accurate: all parts",
     "setfit_seed": "SetFit (seed)",
     "setfit_tuned": "SetFit (tuned)",
+    "fused_setfit": "accurate + SetFit (tuned)",
 }
 """Approaches that the notebooks 04 to 06 can run on the seed split."""
 

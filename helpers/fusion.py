@@ -108,3 +108,17 @@ def aligned_scores(model: Pipeline, judged: pd.DataFrame, genres: list[str]) -> 
         return scores
     frame = pd.DataFrame(scores, columns=list(model.classes_)).reindex(columns=genres)
     return frame.T.fillna(frame.min(axis=1)).T.to_numpy()
+
+
+def log_pool(*opinions: pd.DataFrame) -> pd.DataFrame:
+    """Logarithmic opinion pool with an equal say for everyone (Genest and Zidek, 1986): the geometric mean of probabilities, normalised.
+
+    Args:
+        *opinions: probabilities, a row a story and a column a genre; rows and columns are matched by name.
+
+    Raises:
+        KeyError: a story or a genre of the first one has no place in another.
+    """
+    first = opinions[0]
+    logs = [np.log(opinion.loc[first.index, first.columns].clip(lower=1e-12)) for opinion in opinions]
+    return pd.DataFrame(softmax(np.mean(logs, axis=0), axis=1), first.index, first.columns)

@@ -86,7 +86,7 @@ def test_setfit_learns_moves_the_encoder_and_is_not_trained_twice(run, three_gen
     assert not np.allclose(load()[0].encode(["A sheriff"]), trained.model.model_body.encode(["A sheriff"]))
     again = encoders.SetFit(run, load, recipe).fit(train, train["genre"])
     assert "Already trained" in capsys.readouterr().out and again.cost == trained.cost
-    np.testing.assert_allclose(again.predict_proba(test), scores, atol=1e-5)
+    np.testing.assert_allclose(again.predict_proba(test, keep=False), scores, atol=1e-5)
 
 
 def test_setfit_reads_what_its_recipe_says(run, three_genres):
@@ -97,12 +97,6 @@ def test_setfit_reads_what_its_recipe_says(run, three_genres):
         for column, titles in (("text_clean", 0), ("text", 1))
     )
     assert seed == story.iloc[0]["text_clean"] and titled == f"{story.iloc[0]['title']}. {story.iloc[0]['text']}"
-
-
-def test_encoders_train_without_attention_dropout_on_a_cpu(encoder):
-    model, _ = encoder
-    assert model[0].auto_model.config.attention_probs_dropout_prob == 0
-    assert model[0].auto_model.config.hidden_dropout_prob > 0
 
 
 def test_encoders_train_without_attention_dropout_on_a_cpu(encoder):

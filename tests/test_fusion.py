@@ -93,6 +93,18 @@ def test_a_genre_that_a_part_never_saw_gets_its_lowest_score(sample):
     assert fusion.aligned_scores(Fixed(), sample.head(1), ["A", "B", "C"]).tolist() == [[1.0, 1.0, 3.0]]
 
 
+def test_two_opinions_have_an_equal_say_and_are_matched_by_name():
+    sure = pd.DataFrame({"A": [0.9, 0.2], "B": [0.1, 0.8]}, index=["one", "two"])
+    doubting = pd.DataFrame({"B": [0.6, 0.5], "A": [0.4, 0.5]}, index=["two", "one"])
+    pooled = fusion.log_pool(sure, doubting)
+    assert list(pooled.columns) == ["A", "B"] and list(pooled.index) == ["one", "two"]
+    assert pooled.loc["one", "A"] == pytest.approx(3 / 4)  # odds of 9 and 1: their geometric mean is 3
+    assert pooled.loc["two", "B"] == pytest.approx(6**0.5 / (6**0.5 + 1))  # odds of 4 and 1.5
+    assert fusion.log_pool(sure, 1 - sure.round()).loc["one", "B"] > 0.99  # an impossible genre stays all but impossible
+    with pytest.raises(KeyError):
+        fusion.log_pool(sure, doubting.drop(columns="A"))
+
+
 def test_nothing_of_held_out_stories_reaches_what_is_fitted(run, sample):
     """Whatever the held-out stories say, rows, vocabulary, scales, heads and weights come out the same, bit by bit."""
     genres = ["Mystery", "Mystery Comedy", "Thriller", "Western"]
