@@ -15,7 +15,7 @@ TINY = {
     "01_clean": {"GENRES": 4},
     "04_seqcls_lora": {"STORY_TOKENS": 32, "EPOCHS": 1, "QUESTIONS": 4, "FIVE_FOLDS": True, "TRIALS": [{"lora_alpha": 64}]},
     "05_instruct_lora": {"STORY_TOKENS": 32, "EPOCHS": 1, "QUESTIONS": 4, "QA_EXAMPLES": 6, "TRIALS": [{"use_rslora": True}]},
-    "06_setfit": {"SETFIT_TRIALS": [{"titles": 0}], "SETFIT_FOLDS": True},
+    "06_setfit": {"SETFIT_TRIALS": [{"titles": 0}]},
 }
 
 
@@ -54,7 +54,7 @@ def test_all_approaches_trained_on_the_same_stories(workspace):
 
 def test_folds_judge_every_story_once(workspace):
     table = pd.read_parquet(workspace / "stories.parquet")
-    for name in ("seqcls_lora_tuned", "tfidf_svm", "encoder_logreg", "llm_logreg", "setfit_tuned", "fused_fast", "fused"):
+    for name in ("seqcls_lora_tuned", "tfidf_svm", "encoder_logreg", "llm_logreg", "setfit_tuned", "fused_fast", "fused", "fused_setfit"):
         predictions = pd.read_parquet(workspace / "results" / name / "five_fold" / "predictions.parquet")
         assert sorted(predictions["story_id"]) == sorted(table["story_id"])
 
