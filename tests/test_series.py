@@ -54,7 +54,9 @@ def test_all_approaches_trained_on_the_same_stories(workspace):
 
 def test_folds_judge_every_story_once(workspace):
     table = pd.read_parquet(workspace / "stories.parquet")
-    found = {path.parent.parent.name: pd.read_parquet(path) for path in workspace.glob("results/*/five_fold/predictions.parquet")}
+    found = {
+        path.parent.parent.name: pd.read_parquet(path) for path in workspace.glob("results/*/five_fold/predictions.parquet")
+    }
     assert {"seqcls_lora_tuned", "tfidf_svm", "llm_logreg", "setfit_tuned", "fused_fast", "fused", "fused_setfit"} <= set(found)
     for predictions in found.values():
         assert sorted(predictions["story_id"]) == sorted(table["story_id"])
