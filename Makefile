@@ -1,4 +1,4 @@
-# make run    the seven notebooks in order (PROFILE=smoke|cpu|t4, STORIES_CSV=path, ONLY="01 06 07")
+# make run    the seven notebooks in order (PROFILE=smoke|cpu|t4, STORIES_CSV=path, ONLY="01 06 07", LLM=name or folder)
 # make test   the tests; make lint checks, make format mends
 # make bench      speed and memory of the classifiers of notebook 06 (after make run ONLY=01, same PROFILE)
 # make bench-llm  speed and memory of LoRA training steps, for notebook 04 (the same; LLM=name or folder)
@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 .PHONY: run test bench bench-llm lint format record address clean
 
 run: $(READY)
-	$(BIN)/python -u -m helpers.series run --profile $(PROFILE) --only "$(ONLY)"
+	$(BIN)/python -u -m helpers.series run --profile $(PROFILE) --only "$(ONLY)" $(if $(LLM),--parameters '{"": {"LLM": "$(LLM)"}}')
 
 test: $(READY)
 	$(BIN)/python -m pytest tests

@@ -45,7 +45,8 @@ def run(profile: str, only: str = "", workspace: Path | None = None, parameters:
         profile: name of a profile.
         only: see `choose`.
         workspace: `checkpoints/<profile>` by default.
-        parameters: notebook parameters by notebook name, such as `{"01_clean": {"GENRES": 4}}`; under `""` those of all.
+        parameters: notebook parameters by notebook name, such as `{"01_clean": {"GENRES": 4}}`; under `""` those of every notebook that
+            has them.
 
     Returns:
         The folder with the executed notebooks.
@@ -67,7 +68,9 @@ def run(profile: str, only: str = "", workspace: Path | None = None, parameters:
     for name in names:
         print(f"=== {name}   ({clock(time.perf_counter() - begin)} so far)", flush=True)
         values = {"PROFILE": profile, "WORKSPACE": str(workspace)}
-        values |= (parameters or {}).get("", {}) | (parameters or {}).get(name, {})
+        known = papermill.inspect_notebook(FOLDER / f"{name}.ipynb")
+        values |= {key: value for key, value in (parameters or {}).get("", {}).items() if key in known}
+        values |= (parameters or {}).get(name, {})
         try:
             papermill.execute_notebook(
                 FOLDER / f"{name}.ipynb",

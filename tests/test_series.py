@@ -12,6 +12,7 @@ import pytest
 from helpers import series
 
 TINY = {
+    "": {"LLM": "unsloth/gemma-3-270m"},
     "01_clean": {"GENRES": 4},
     "04_seqcls_lora": {"STORY_TOKENS": 32, "EPOCHS": 1, "QUESTIONS": 4, "FIVE_FOLDS": True, "TRIALS": [{"lora_alpha": 64}]},
     "05_instruct_lora": {"STORY_TOKENS": 32, "EPOCHS": 1, "QUESTIONS": 4, "QA_EXAMPLES": 6, "TRIALS": [{"use_rslora": True}]},
@@ -24,6 +25,14 @@ def workspace(tmp_path_factory):
     folder = tmp_path_factory.mktemp("series")
     series.run("smoke", workspace=folder, parameters=TINY)
     return folder
+
+
+def test_a_parameter_for_all_goes_to_those_that_have_it(workspace):
+    given = {}
+    for name in ("01_clean", "06_setfit"):
+        cells = nbformat.read(workspace / "notebooks" / f"{name}.ipynb", as_version=4).cells
+        given[name] = next(cell.source for cell in cells if "injected-parameters" in cell.metadata.get("tags", []))
+    assert "LLM" in given["06_setfit"] and "LLM" not in given["01_clean"] and "PROFILE" in given["01_clean"]
 
 
 def test_every_approach_has_a_result(workspace):
