@@ -1,7 +1,7 @@
 """The profiles: one name picks every knob that depends on the machine.
 
 `smoke` runs the whole series in minutes on two CPU cores and the sample corpus. `cpu` runs the real dataset on a CPU.
-`t4` is for the free GPU of Colab, and the only one that uses the seed's settings unshortened.
+`t4` is for the free GPU of Colab, and the only one that trains the LLMs with the seed's settings unshortened.
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ PROFILES = {
         lora_accumulation=1,
         gradient_checkpointing=False,
         setfit_tokens=256,
-        setfit_iterations=2,
-        setfit_epochs=1,
+        setfit_iterations=10,
+        setfit_epochs=2,
         supcon_epochs=4,
         questions=72,
     ),

@@ -193,6 +193,7 @@ class SetFit(BaseEstimator):
     Attributes:
         classes_: genres, the columns of every score.
         model: the `setfit.SetFitModel`.
+        encoder_name: of the encoder before it was tuned.
         cost: of tuning the encoder.
     """
 
@@ -201,10 +202,10 @@ class SetFit(BaseEstimator):
 
     def fit(self, rows: pd.DataFrame, genres: pd.Series) -> SetFit:
         """Tune the encoder on these rows and fit the head, or load what was tuned on them before."""
-        encoder, label = self.load_encoder()
+        encoder, self.encoder_name = self.load_encoder()
         texts, settings = self.texts(rows), self.recipe["training"]
-        self.model, self.cost, folder = train_setfit(self.run, encoder, label, texts, genres.tolist(), **settings)
-        self.classes_, self._label = np.array(self.model.labels), f"{label} {folder}"
+        self.model, self.cost, folder = train_setfit(self.run, encoder, self.encoder_name, texts, genres.tolist(), **settings)
+        self.classes_, self._label = np.array(self.model.labels), f"{self.encoder_name} {folder}"
         if self.recipe["reads"]:
             self._head = self._reader(keep=True).fit(rows, genres)[-1]
         return self

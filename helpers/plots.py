@@ -125,12 +125,13 @@ def training_loss(logs: dict[str, list[dict]], uniform: float | None = None) -> 
     return _finished(fig)
 
 
-def genre_map(panels: dict[str, np.ndarray], genres: pd.Series, seed: int = 42) -> plt.Figure:
+def genre_map(panels: dict[str, np.ndarray], genres: pd.Series, unseen: np.ndarray, seed: int = 42) -> plt.Figure:
     """Two-dimensional maps (t-SNE) of the same stories under several encoders, coloured by genre.
 
     Args:
         panels: title to embeddings, float array (stories, dimensions).
         genres: of the stories.
+        unseen: bool array (stories,): these are drawn strongly, the others faintly.
         seed: of the maps.
     """
     names = by_family(genres)
@@ -139,8 +140,10 @@ def genre_map(panels: dict[str, np.ndarray], genres: pd.Series, seed: int = 42) 
     for ax, (title, vectors) in zip(np.atleast_1d(axes), panels.items()):
         places = TSNE(perplexity=min(20, (len(vectors) - 1) / 3), init="pca", random_state=seed).fit_transform(vectors)
         for name in names:
-            of_genre = places[(genres == name).to_numpy()]
-            ax.scatter(of_genre[:, 0], of_genre[:, 1], s=28, color=colours[name], label=name, edgecolor="white", linewidth=0.4)
+            of_genre = (genres == name).to_numpy()
+            for strong, style in ((False, {"s": 20, "alpha": 0.35}), (True, {"s": 50, "edgecolor": "black", "label": name})):
+                dots = places[of_genre & (unseen == strong)]
+                ax.scatter(dots[:, 0], dots[:, 1], color=colours[name], linewidth=0.6, **style)
         ax.set(title=title, xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
     np.atleast_1d(axes)[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, frameon=False)
     return _finished(fig)
