@@ -140,3 +140,9 @@ def test_nothing_of_held_out_stories_reaches_what_is_fitted(run, sample):
         if name != "encoder":
             assert one[-2].vocabulary_ == two[-2].vocabulary_ and (one[-2].idf_ == two[-2].idf_).all()
             assert not [word for word in two[-2].vocabulary_ if "qwyj" in word or "zzyz" in word]
+    recipe = {"column": "text", "titles": 1, "reads": ("opening", "title")}
+    recipe["training"] = {"loss": "SupConLoss", "num_epochs": 1, "batch_size": 16}
+    load = lambda: models.load_encoder(run, models.PACKAGED_ENCODER)  # noqa: E731
+    tuned, tuned_again = (encoders.SetFit(run, load, recipe).fit(table, table["genre"]) for table in (rows, rows_again))
+    assert tuned._label == tuned_again._label  # its folder is named for a hash of every text and genre that it trains on
+    assert (tuned._head.coef_ == tuned_again._head.coef_).all()
