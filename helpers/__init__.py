@@ -11,6 +11,7 @@
 `augmentation`  what to ask for, asking for it, and the training set that notebooks 04 to 06 share
 `worth`         what augmentation is worth, on the same folds
 `encoders`      sentence embeddings of whole stories, SetFit
+`quantized`     a sentence encoder in 8 bits, for CPUs
 `lexical`       TF-IDF of words or letters and a linear SVM
 `fusion`        several classifiers' scores added up, with weights learned inside the training set
 `classifiers`   the fast and the accurate classifier of notebook 06, by their parts

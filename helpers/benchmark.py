@@ -101,7 +101,7 @@ def main() -> None:
     folder = run.workspace / "results" / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     parts, _ = classifiers.build_parts(run)
-    variants = {"fast": {name: parts[name] for name in classifiers.FAST}, "accurate": parts}
+    variants = {variant: {name: parts[name] for name in names} for variant, names in classifiers.variants(parts).items()}
     train, judged = table[table["fold"] != 0], table[table["fold"] == 0]
 
     def rows_for(ids) -> pd.DataFrame:

@@ -6,11 +6,20 @@ import functools
 
 from sklearn.pipeline import Pipeline
 
-from helpers import encoders, lexical, llm, models
+from helpers import encoders, lexical, llm, models, quantized
 from helpers.runtime import Run
 
-FAST = ["words", "opening"]
-"""Parts of the fast classifier: the words of the whole story, and the encoder on its first 64 tokens and its title."""
+INT8 = "opening, int8"
+"""Stands for the part `opening`, the encoder on a story's first 64 tokens and its title, where the encoder is in 8 bits."""
+
+
+def variants(parts: dict[str, Pipeline]) -> dict[str, list[str]]:
+    """The classifiers by name, and the parts that each is made of."""
+    return {
+        "fast": ["words", "opening"],
+        "fast, int8": ["words", INT8],
+        "accurate": [name for name in parts if name != INT8],
+    }
 
 
 def build_parts(run: Run, keep: bool = True) -> tuple[dict[str, Pipeline], dict[str, str]]:
@@ -29,9 +38,10 @@ def build_parts(run: Run, keep: bool = True) -> tuple[dict[str, Pipeline], dict[
     parts = {
         "words": lexical.words(),
         "opening": encoders.frozen(run, short, label, ("opening", "title"), keep),
+        INT8: encoders.frozen(run, quantized.Int8Encoder(short), f"{label}, int8", ("opening", "title"), keep),
         "small encoder": encoders.frozen(run, encoder, label, keep=keep),
     }
-    names = {"opening": label, "small encoder": label}
+    names = {"opening": label, INT8: f"{label}, int8", "small encoder": label}
     large = run.profile.large_encoder
     if large and models.own_weights(large):
         encoder, label = models.load_encoder(run, large)

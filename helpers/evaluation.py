@@ -31,6 +31,7 @@ EXPECTED = {
     "tfidf_svm": "TF-IDF + linear SVM",
     "encoder_logreg": "frozen encoder: opening | all windows | title",
     "fused_fast": "fast: words + encoder on the opening",
+    "fused_fast_int8": "fast, encoder in 8 bits",
     "fused": "accurate: all parts",
     "setfit_seed": "SetFit (seed)",
     "setfit_tuned": "SetFit (tuned)",

@@ -13,9 +13,14 @@ from helpers.fusion import FusedClassifier
 
 def test_parts_are_those_of_the_profiles_encoders(run, monkeypatch, capsys):
     parts, names = classifiers.build_parts(run)
-    assert set(classifiers.FAST) <= set(parts) and "large encoder" not in parts
+    assert "words" in parts and "large encoder" not in parts
     assert names.pop("language model").startswith(models.PACKAGED_LLM)
+    assert names.pop(classifiers.INT8) == f"{models.PACKAGED_ENCODER}, int8"
     assert set(names.values()) == {models.PACKAGED_ENCODER} and set(names) < set(parts)
+    of_variants = classifiers.variants(parts)
+    assert all(set(names) < set(parts) for names in of_variants.values())
+    assert set(of_variants["accurate"]) == set(parts) - {classifiers.INT8}
+    assert classifiers.INT8 in of_variants["fast, int8"] and classifiers.INT8 not in of_variants["fast"]
     monkeypatch.setattr(models, "hub_answers", lambda: False)
     run.profile = dataclasses.replace(run.profile, large_encoder="some/large-encoder")
     parts, _ = classifiers.build_parts(run)
@@ -38,7 +43,8 @@ def test_benchmark_measures_and_latency_does_not_read_the_cache(run, sample, mon
     monkeypatch.setattr(benchmark, "REPEATED", (100,))
     run.profile = dataclasses.replace(run.profile, frozen_tokens=16)
     parts, _ = classifiers.build_parts(run)
-    variants = {"fast": {name: parts[name] for name in (*classifiers.FAST, "language model")}}
+    some_parts = ("words", "opening", classifiers.INT8, "language model")
+    variants = {"fast": {name: parts[name] for name in some_parts}}
     fits = benchmark.training(run, some, variants)
     assert fits["stories"].tolist() == [15, 30] and (fits["seconds"] > 0).all()
     train, judged = some[some["fold"] != 0], some[some["fold"] == 0]

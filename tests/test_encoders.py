@@ -6,7 +6,7 @@ Written for: encoders that silently read the first 256 word pieces of a 1,200-pi
 import numpy as np
 import pytest
 
-from helpers import encoders, lexical, models, training
+from helpers import encoders, lexical, models, quantized, training
 
 
 @pytest.fixture
@@ -37,6 +37,20 @@ def test_embeddings_are_unit_length_see_the_end_and_are_kept(run, encoder, monke
     assert (encoders.embed(run, model, label, texts) == vectors).all()
     ends = encoders.embed(run, model, label, texts, reads="ends")
     assert ends[0] @ ends[1] < 0.95 and not np.allclose(ends[1], vectors[1])
+
+
+def test_8_bits_keep_the_direction_of_every_vector_whatever_stands_beside_it(run, encoder, sample):
+    model, _ = encoder
+    texts = [*sample["text"].head(40), *sample["title"].head(40), "", "rain"]
+    small = quantized.Int8Encoder(model)
+    vectors, whole = small.encode(texts), encoders.encode(run, model, texts)
+    assert vectors.shape == (82, 384) and vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    cosines = (vectors * whole).sum(axis=1)
+    assert cosines.mean() > 0.98 and cosines[:-2].min() > 0.95
+    assert not np.allclose(vectors, whole, atol=1e-3)  # it is another encoder
+    assert (small.encode(texts[3:5]) == vectors[3:5]).all()
+    assert model.max_seq_length == 256
 
 
 @pytest.mark.parametrize("build", [lexical.words, lexical.characters])

@@ -1,0 +1,83 @@
+"""A sentence encoder in 8 bits, for one CPU core: nearly the same vectors, three to four times as fast (ONNX Runtime)."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import logging
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+
+
+class Int8Encoder:
+    """Stands in for a `SentenceTransformer` where texts are embedded.
+
+    Weights are integers with a scale for each output channel, activations are scaled while it runs (dynamic quantisation). Weights leave
+    one bit unused, because sums overflow without it on CPUs that lack VNNI, Colab's among them (ONNX Runtime's documentation). Texts go through
+    one by one: nothing is padded, and a vector does not depend on what else is embedded. One core does the work, whatever the
+    machine has. The export, some 15 seconds, waits for the first text.
+
+    Args:
+        encoder: a `SentenceTransformer`; stays as it is.
+    """
+
+    def __init__(self, encoder):
+        self.tokenizer, self.max_seq_length = encoder.tokenizer, encoder.max_seq_length
+        self._encoder = encoder
+
+    def encode(self, texts: list[str], **_) -> np.ndarray:
+        """Embed texts of at most `max_seq_length` tokens: float32 array (texts, dimensions), rows of length 1.
+
+        The options of `SentenceTransformer.encode` are taken and have no effect.
+        """
+        vectors = []
+        for text in texts:
+            tokens = self.tokenizer([text], truncation=True, max_length=self.max_seq_length, return_tensors="np")
+            fed = {name: tokens[name].astype(np.int64) for name in ("input_ids", "attention_mask")}
+            vectors.append(self._session.run(None, fed)[0][0])
+        vectors = np.stack(vectors)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    @functools.cached_property
+    def _session(self):
+        from onnxruntime import InferenceSession, SessionOptions
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        example = self.tokenizer(["one text"], return_tensors="pt")
+        tokens = torch.export.Dim("tokens", min=2, max=self.max_seq_length)
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what other models would need
+            whole, small = Path(folder) / "whole.onnx", Path(folder) / "int8.onnx"
+            logging.disable(logging.WARNING)
+            try:
+                torch.onnx.export(
+                    _Vectors(copy.deepcopy(self._encoder).float().cpu().eval()),
+                    (example["input_ids"], example["attention_mask"]),
+                    whole,
+                    input_names=["input_ids", "attention_mask"],
+                    dynamic_shapes=({1: tokens}, {1: tokens}),
+                    dynamo=True,
+                    external_data=False,
+                    verbose=False,
+                )
+                quantize_dynamic(whole, small, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
+            finally:
+                logging.disable(logging.NOTSET)
+            options = SessionOptions()
+            options.intra_op_num_threads = options.inter_op_num_threads = 1
+            return InferenceSession(small.read_bytes(), options, providers=["CPUExecutionProvider"])
+
+
+class _Vectors(torch.nn.Module):
+    """A sentence encoder as a function of two tensors."""
+
+    def __init__(self, encoder):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        return self.encoder({"input_ids": input_ids, "attention_mask": attention_mask})["sentence_embedding"]
