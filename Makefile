@@ -1,7 +1,7 @@
 # make run    the seven notebooks in order (PROFILE=smoke|cpu|t4, STORIES_CSV=path, ONLY="01 06 07", LLM=name or folder)
 # make test   the tests; make lint checks, make format mends
-# make bench      speed and memory of the classifiers of notebook 06 (after make run ONLY=01, same PROFILE)
-# make bench-llm  speed and memory of LoRA training steps, for notebook 04 (the same; LLM=name or folder)
+# make bench      speed and memory of the classifiers of notebook 06 (after make run ONLY=01, same PROFILE and LLM)
+# make bench-llm  speed and memory of LoRA training steps, for notebook 04 (the same)
 PYTHON ?= python3
 PROFILE ?= smoke
 ONLY ?=
@@ -19,7 +19,7 @@ test: $(READY)
 	$(BIN)/python -m pytest tests
 
 bench: $(READY)
-	$(BIN)/python -u -m helpers.benchmark --profile $(PROFILE)
+	$(BIN)/python -u -m helpers.benchmark --profile $(PROFILE) $(if $(LLM),--llm $(LLM))
 
 bench-llm: $(READY)
 	$(BIN)/python -u -m helpers.llm_benchmark --profile $(PROFILE) $(if $(LLM),--llm $(LLM))

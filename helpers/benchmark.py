@@ -96,7 +96,9 @@ def main() -> None:
     """Measure everything and write it to the workspace."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", default="smoke")
-    run = runtime.start(parser.parse_args().profile)
+    parser.add_argument("--llm", help="a Hub name or a folder; by default the profile's")
+    arguments = parser.parse_args()
+    run = runtime.start(arguments.profile, llm=arguments.llm)
     table, _ = stories.read_stories(run)
     folder = run.workspace / "results" / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
