@@ -1,4 +1,4 @@
-"""A sentence encoder in 8 bits, for one CPU core: nearly the same vectors, three to four times as fast (ONNX Runtime)."""
+"""A sentence encoder in 8 bits, for one CPU core: nearly the same vectors, about three times as fast (ONNX Runtime)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import torch
 class Int8Encoder:
     """Stands in for a `SentenceTransformer` where texts are embedded.
 
-    Weights are integers with a scale for each output channel, activations are scaled while it runs (dynamic quantisation). Weights leave
-    one bit unused, because sums overflow without it on CPUs that lack VNNI, Colab's among them (ONNX Runtime's documentation). Texts go through
-    one by one: nothing is padded, and a vector does not depend on what else is embedded. One core does the work, whatever the
-    machine has. The export, some 15 seconds, waits for the first text.
+    Weights are integers with a scale for each output channel, activations are scaled while it runs (dynamic quantisation). Weights
+    leave one bit unused, because sums overflow without it on CPUs that lack VNNI (ONNX Runtime's documentation). Texts go through one
+    by one: nothing is padded, and a vector does not depend on what else is embedded. One core does the work, whatever the machine
+    has. The export, some 15 seconds, waits for the first text.
 
     Args:
         encoder: a `SentenceTransformer`; stays as it is.
