@@ -35,13 +35,14 @@ def build_parts(run: Run, keep: bool = True) -> tuple[dict[str, Pipeline], dict[
     encoder, label = models.load_encoder(run, models.PACKAGED_ENCODER)
     short, _ = models.load_encoder(run, models.PACKAGED_ENCODER)
     short.max_seq_length = 64
+    label_int8 = f"{label}, int8"
     parts = {
         "words": lexical.words(),
         "opening": encoders.frozen(run, short, label, ("opening", "title"), keep),
-        INT8: encoders.frozen(run, quantized.Int8Encoder(short), f"{label}, int8", ("opening", "title"), keep),
+        INT8: encoders.frozen(run, quantized.Int8Encoder(short), label_int8, ("opening", "title"), keep),
         "small encoder": encoders.frozen(run, encoder, label, keep=keep),
     }
-    names = {"opening": label, INT8: f"{label}, int8", "small encoder": label}
+    names = {"opening": label, INT8: label_int8, "small encoder": label}
     large = run.profile.large_encoder
     if large and models.own_weights(large):
         encoder, label = models.load_encoder(run, large)

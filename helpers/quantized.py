@@ -6,7 +6,6 @@ import copy
 import functools
 import logging
 import tempfile
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -49,10 +48,9 @@ class Int8Encoder:
 
         example = self.tokenizer(["one text"], return_tensors="pt")
         tokens = torch.export.Dim("tokens", min=2, max=self.max_seq_length)
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what other models would need
+        with tempfile.TemporaryDirectory() as folder:
             whole, small = Path(folder) / "whole.onnx", Path(folder) / "int8.onnx"
-            logging.disable(logging.WARNING)
+            logging.disable(logging.WARNING)  # advice for other models, some of it from the root logger
             try:
                 torch.onnx.export(
                     _Vectors(copy.deepcopy(self._encoder).float().cpu().eval()),
