@@ -27,3 +27,8 @@
 `series`        run the notebooks in order, and record them
 ==============  ==================================================================================
 """
+
+import logging
+
+# bitsandbytes tells of a missing kernel while it is imported, on every CPU with bf16; nobody can act on it here.
+logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)

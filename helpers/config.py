@@ -40,6 +40,7 @@ class Profile:
         setfit_epochs: SetFit's `num_epochs` over these pairs.
         supcon_epochs: passes over the stories where whole batches are contrasted instead of pairs.
         questions: how many questions about the stories are asked with the adapter on and off.
+        genres: use only the first so many genres of the embedded sample; None for all.
         use_augmented: whether SetFit and the baselines train on accepted augmented rows too.
         llm_augmented: whether the LLM approaches do.
     """
@@ -61,6 +62,7 @@ class Profile:
     setfit_epochs: int
     supcon_epochs: int
     questions: int
+    genres: int | None = None
     four_bit: bool = False
     use_augmented: bool = True
     llm_augmented: bool = True
@@ -85,6 +87,7 @@ PROFILES = {
         setfit_epochs=1,
         supcon_epochs=1,
         questions=20,
+        genres=12,
         llm_augmented=False,
     ),
     "cpu": Profile(

@@ -82,14 +82,14 @@ def kept_vectors(run: Run, name: str, pieces: list[str], encode, block: int = 10
 
     Args:
         run: the running notebook; its workspace holds the cache.
-        name: what computes the vectors; together with a text's hash the key.
+        name: what computes the vectors; with the run's number type and a text's hash the key.
         pieces: distinct texts.
         encode: function of a list of texts that returns a float array (texts, dimensions).
         block: texts that are encoded before the cache is saved again.
     """
     folder = run.workspace / "embeddings"
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / (hashlib.sha256(name.encode()).hexdigest()[:16] + ".npz")
+    file = folder / (hashlib.sha256(f"{name} {run.dtype}".encode()).hexdigest()[:16] + ".npz")
     known: dict[str, np.ndarray] = {}
     if file.exists():
         stored = np.load(file)

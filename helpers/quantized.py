@@ -46,28 +46,32 @@ class Int8Encoder:
         from onnxruntime import InferenceSession, SessionOptions
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
-        example = self.tokenizer(["one text"], return_tensors="pt")
-        tokens = torch.export.Dim("tokens", min=2, max=self.max_seq_length)
         with tempfile.TemporaryDirectory() as folder:
             whole, small = Path(folder) / "whole.onnx", Path(folder) / "int8.onnx"
             logging.disable(logging.WARNING)  # advice for other models, some of it from the root logger
             try:
-                torch.onnx.export(
-                    _Vectors(copy.deepcopy(self._encoder).float().cpu().eval()),
-                    (example["input_ids"], example["attention_mask"]),
-                    whole,
-                    input_names=["input_ids", "attention_mask"],
-                    dynamic_shapes=({1: tokens}, {1: tokens}),
-                    dynamo=True,
-                    external_data=False,
-                    verbose=False,
-                )
+                with torch.autocast("cpu", enabled=False):  # ONNX Runtime multiplies no bf16 on a CPU
+                    self._export(whole)
                 quantize_dynamic(whole, small, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
             finally:
                 logging.disable(logging.NOTSET)
             options = SessionOptions()
             options.intra_op_num_threads = options.inter_op_num_threads = 1
             return InferenceSession(small.read_bytes(), options, providers=["CPUExecutionProvider"])
+
+    def _export(self, file: Path) -> None:
+        example = self.tokenizer(["one text"], return_tensors="pt")
+        tokens = torch.export.Dim("tokens", min=2, max=self.max_seq_length)
+        torch.onnx.export(
+            _Vectors(copy.deepcopy(self._encoder).float().cpu().eval()),
+            (example["input_ids"], example["attention_mask"]),
+            file,
+            input_names=["input_ids", "attention_mask"],
+            dynamic_shapes=({1: tokens}, {1: tokens}),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
 
 
 class _Vectors(torch.nn.Module):

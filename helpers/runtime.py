@@ -22,6 +22,9 @@ import torch
 
 from helpers.config import PROJECT, Profile, get_profile
 
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Number types of matrix products by the name that `DTYPE` takes."""
+
 LIBRARIES = ("torch", "transformers", "peft", "setfit", "sentence-transformers", "scikit-learn", "datasets")
 
 
@@ -33,7 +36,7 @@ class Run:
         profile: the knobs.
         workspace: folder that holds everything worth keeping.
         device: `cpu` or `cuda`, as a `torch.device`.
-        dtype: number type of matrix products: fp16 on CUDA, on a CPU bf16 where it is faster, else fp32.
+        dtype: number type of matrix products, see `choose_dtype`.
         seed: seed of every random choice.
         facts: device, versions and the like, kept beside every figure.
     """
@@ -66,7 +69,9 @@ class Run:
         return path
 
 
-def start(profile: str = "auto", workspace: str | None = None, seed: int = 42, **changes) -> Run:
+def start(
+    profile: str = "auto", workspace: str | None = None, seed: int = 42, dtype: str = "auto", **changes
+) -> Run:
     """Begin a notebook: settle profile, device, number type, seed and workspace, and print them.
 
     Args:
@@ -74,14 +79,15 @@ def start(profile: str = "auto", workspace: str | None = None, seed: int = 42, *
         workspace: folder for everything worth keeping; by default a folder on Drive in Colab and `checkpoints/<profile>`
             elsewhere. The environment variable `WORKSPACE` is used when the argument is None.
         seed: seed of every random choice.
+        dtype: number type of matrix products, see `choose_dtype`; the environment variable `DTYPE` is used when the argument is `auto`.
         **changes: knobs of the profile to replace.
     """
     quiet()
     settings = get_profile(profile, **changes)
     device = _device()
-    dtype = torch.float16 if device.type == "cuda" else cpu_dtype()
     folder = Path(workspace or os.environ.get("WORKSPACE") or _default_workspace() / settings.name)
     folder.mkdir(parents=True, exist_ok=True)
+    dtype = choose_dtype(os.environ.get("DTYPE") or "auto" if dtype == "auto" else dtype, device, folder)
     seed_everything(seed)
     facts = {
         "profile": settings.name,
@@ -142,6 +148,36 @@ def device_name(device: torch.device) -> str:
     return f"CPU, {threads} thread{'s' * (threads > 1)}"
 
 
+def choose_dtype(name: str, device: torch.device, workspace: Path) -> torch.dtype:
+    """Number type of a run: the one asked for, else the one its workspace was begun with, else the fastest that is safe.
+
+    The type is part of every training's recipe, so a workspace that moves between machines keeps its own: with `auto`, a second machine
+    computes as the first did instead of training everything again.
+
+    Args:
+        name: `fp32`, `bf16`, `fp16`, or `auto`.
+        device: what the run computes on. With `auto` a new workspace takes fp16 on CUDA (a T4 has no bf16), on a CPU what `cpu_dtype` finds.
+        workspace: folder whose `workspace.json` remembers the type for each kind of device.
+
+    Raises:
+        ValueError: there is no such type, or not on this device.
+    """
+    allowed = ["fp32", "bf16"] if device.type == "cpu" else list(DTYPES)
+    if name not in ("auto", *allowed):
+        raise ValueError(f"DTYPE={name!r} does not exist on {device.type}; choose one of auto, {', '.join(allowed)}.")
+    file = workspace / "workspace.json"
+    marker = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    kept = marker.get("dtype", {}).get(device.type)
+    if name == "auto":
+        fastest = torch.float16 if device.type == "cuda" else cpu_dtype()
+        name = kept or next(short for short, dtype in DTYPES.items() if dtype == fastest)
+    if kept is None:
+        write_json(file, marker | {"dtype": marker.get("dtype", {}) | {device.type: name}})
+    elif kept != name:
+        print(f"This workspace was begun in {kept}: trainings and results in {name} stand beside it, and nothing is loaded across.")
+    return DTYPES[name]
+
+
 def cpu_dtype() -> torch.dtype:
     """bf16 where this CPU multiplies bf16 matrices clearly faster than fp32 ones, else fp32.
 
@@ -179,7 +215,6 @@ def quiet() -> None:
     warnings.filterwarnings("ignore")
     for name in ("transformers", "sentence_transformers", "setfit", "datasets", "httpx", "huggingface_hub", "peft"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)
     import datasets
     import transformers
 

@@ -17,12 +17,15 @@ import time
 from pathlib import Path
 
 import nbformat
+from traitlets.config import Config
 
 from helpers.config import PROFILES, PROJECT, REPOSITORY
 from helpers.runtime import clock, relative
 
 NOTEBOOKS = ("01_clean", "02_paraphrase", "03_synthetic_groq", "04_seqcls_lora", "05_instruct_lora", "06_setfit", "07_compare")
 FOLDER = PROJECT / "notebooks"
+_QUIET_KERNEL = Config({"KernelManager": {"transport": "ipc" if os.name == "posix" else "tcp"}})
+"""Kernels talk through files of the user's own; over TCP, Jupyter warns of everyone who can listen, once a notebook."""
 
 
 def choose(only: str) -> list[str]:
@@ -82,6 +85,7 @@ def run(profile: str, only: str = "", workspace: Path | None = None, parameters:
                 stdout_file=sys.stdout,
                 stderr_file=sys.stderr,
                 progress_bar=False,
+                config=_QUIET_KERNEL,
             )
         except PapermillExecutionError as error:
             print(f"\n{name} failed: {error.ename}: {error.evalue}\nSee {relative(out / name)}.ipynb.", file=sys.stderr)

@@ -91,7 +91,7 @@ def load_stories(run: Run, csv: str | None = None, genres: int | None = None) ->
         run: the running notebook.
         csv: path of a CSV file with a text column (`story` or `text`) and a label column (`genre` or `label`); `id` and
             `title` are used when present.
-        genres: keep only the first so many genres, by name; for tests.
+        genres: keep only the first so many genres, by name; None for all, of the embedded sample for as many as the profile says.
 
     Returns:
         The table, and its facts: `source`, `sha256`, `rows`, `genres`, `notes` (every repair that was made).
@@ -104,7 +104,7 @@ def load_stories(run: Run, csv: str | None = None, genres: int | None = None) ->
     if csv:
         raw, source = read_csv(Path(csv)), Path(csv).name
     elif run.profile.dataset == "sample":
-        raw, source = read_csv(SAMPLE_CSV), "embedded sample"
+        raw, source, genres = read_csv(SAMPLE_CSV), "embedded sample", genres or run.profile.genres
     else:
         raw, source = _from_hub()
     table, notes = validate(raw)

@@ -15,6 +15,19 @@ _REAL = [os.environ.get("STORIES_CSV"), PROJECT.parent / "shared" / "data" / "1k
 REAL_DATASET = next((Path(path) for path in _REAL if path and Path(path).is_file()), None)
 
 
+def pytest_generate_tests(metafunc):
+    """Tests marked `number_types` run in fp32 and in bf16, whatever this CPU would choose."""
+    if metafunc.definition.get_closest_marker("number_types"):
+        metafunc.parametrize("number_type", ["fp32", "bf16"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def number_type(request, monkeypatch):
+    """Number type of every run that a test starts; fp32 where the test does not ask for both."""
+    monkeypatch.setenv("DTYPE", getattr(request, "param", "fp32"))
+    return os.environ["DTYPE"]
+
+
 @pytest.fixture(autouse=True)
 def no_dataset_of_the_machine(monkeypatch):
     """Only tests that ask for the real dataset see it."""
@@ -24,8 +37,8 @@ def no_dataset_of_the_machine(monkeypatch):
 
 @pytest.fixture
 def run(tmp_path):
-    """A run of the smoke profile in a workspace of its own."""
-    return runtime.start("smoke", str(tmp_path / "workspace"))
+    """A run of the smoke profile, with all genres of the sample, in a workspace of its own."""
+    return runtime.start("smoke", str(tmp_path / "workspace"), genres=24)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ import pytest
 from helpers import augmentation, benchmark, classifiers, models, stories
 from helpers.fusion import FusedClassifier
 
+pytestmark = pytest.mark.number_types
+
 
 def test_parts_are_those_of_the_profiles_encoders(run, monkeypatch, capsys):
     parts, names = classifiers.build_parts(run)

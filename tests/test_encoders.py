@@ -8,6 +8,8 @@ import pytest
 
 from helpers import encoders, lexical, models, quantized, training
 
+pytestmark = pytest.mark.number_types
+
 
 @pytest.fixture
 def encoder(run):

@@ -328,6 +328,7 @@ def test_options_that_save_memory_train_and_reload(tokenizer, eight, tmp_path, a
     assert (states[0] == states[1]).all()
 
 
+@pytest.mark.number_types
 def test_nothing_to_train_on_is_an_error(run, tokenizer):
     with pytest.raises(ValueError, match="no training examples"):
         lora.train_lora(run, "x", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), [], epochs=1, learning_rate=1e-3)

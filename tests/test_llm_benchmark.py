@@ -8,6 +8,8 @@ from tiny_models import causal
 
 from helpers import llm_benchmark, runtime, stories
 
+pytestmark = pytest.mark.number_types
+
 
 @pytest.fixture
 def folder(tokenizer, tmp_path):

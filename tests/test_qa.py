@@ -60,6 +60,7 @@ def test_answers_are_compared_as_squad_does(answer, references, exact, f1):
     assert qa.token_f1(answer, references) == pytest.approx(f1)
 
 
+@pytest.mark.number_types
 def test_retrieval_finds_the_story_that_is_named(run, sample):
     encoder, label = models.load_encoder(run, models.PACKAGED_ENCODER)
     questions = qa.read_questions(sample)
@@ -76,6 +77,7 @@ def test_retrieval_finds_the_story_that_is_named(run, sample):
     assert found[free, 0] == (vectors @ asked[free]).argmax()
 
 
+@pytest.mark.number_types
 def test_on_off_and_base(run, sample, tokenizer, monkeypatch):
     from peft import get_peft_model
 
