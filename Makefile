@@ -19,10 +19,10 @@ test: $(READY)
 	$(BIN)/python -m pytest tests
 
 bench: $(READY)
-	$(BIN)/python -u -m helpers.benchmark --profile $(PROFILE) $(if $(LLM),--llm $(LLM))
+	$(BIN)/python -u -m helpers.benchmarks.speed --profile $(PROFILE) $(if $(LLM),--llm $(LLM))
 
 bench-llm: $(READY)
-	$(BIN)/python -u -m helpers.llm_benchmark --profile $(PROFILE) $(if $(LLM),--llm $(LLM))
+	$(BIN)/python -u -m helpers.benchmarks.steps --profile $(PROFILE) $(if $(LLM),--llm $(LLM))
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,31 +1,22 @@
 """What the seven notebooks share: one definition of everything that is not the method itself.
 
-==============  ==================================================================================
-`config`        the profiles (smoke, cpu, t4) and the project's public address
-`runtime`       Colab or not, the workspace, device and number type, seeds, seconds and memory
-`stories`       load, validate, audit, clean, split, fold and chunk the stories
-`models`        where pretrained weights come from: the Hub, a folder, or a package
-`providers`     who writes augmented text: Groq, any compatible endpoint, or recorded answers
-`journal`       the append-only record of every answer that was asked for
-`gates`         what an answer must pass before it counts as a training example
-`augmentation`  what to ask for, asking for it, and the training set that notebooks 04 to 06 share
-`worth`         what augmentation is worth, on the same folds
-`encoders`      sentence embeddings of whole stories, SetFit
-`quantized`     a sentence encoder in 8 bits, for CPUs
-`lexical`       TF-IDF of words or letters and a linear SVM
-`fusion`        several classifiers' scores added up, with weights learned inside the training set
-`classifiers`   the fast and the accurate classifier of notebook 06, by their parts
-`benchmark`     their speed and memory (`make bench`)
-`llm`           tokenising stories for an LLM, embedding them, scoring genre names
-`lora`          LoRA training, for a classification head and for instructions
-`trials`        choices of a LoRA recipe that validation makes
-`qa`            questions about the stories, answered with an adapter on and off
-`llm_benchmark` speed and memory of LoRA training steps (`make bench-llm`)
-`training`      long trainings: kept, continued, never repeated
-`evaluation`    metrics with intervals, paired tests, confusions, and the results store
-`plots`         every figure
-`series`        run the notebooks in order, and record them
-==============  ==================================================================================
+Five modules that all notebooks stand on, and a room for each part of the story; imports run one way, up this list.
+
+=================  ===============================================================================
+`config`           the profiles (smoke, cpu, t4) and the project's public address
+`runtime`          Colab or not, the workspace, device and number type, seeds
+`measuring`        what a block of code costs: seconds, memory, milliseconds a story
+`models`           where pretrained weights come from: the Hub, a folder, or a package
+`training`         long trainings: kept, continued, never repeated
+`stories`          01: load, validate, audit, clean, split, fold and chunk the stories
+`comparison`       07: metrics and paired tests, trials on validation, the results store, tables, figures
+`representations`  01, 06: text to vectors
+`augmentation`     02, 03: who writes more, what must pass, the training set, what it is worth
+`llm`              04, 05: a language model as a classifier, and whether it still answers questions
+`fewshot`          06: SetFit, fusion, the classifiers by their parts
+`benchmarks`       speed and memory (`make bench`, `make bench-llm`)
+`series`           run the notebooks in order, and record them
+=================  ===============================================================================
 """
 
 import logging

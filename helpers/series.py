@@ -20,7 +20,8 @@ import nbformat
 from traitlets.config import Config
 
 from helpers.config import PROFILES, PROJECT, REPOSITORY
-from helpers.runtime import clock, relative
+from helpers.measuring import clock
+from helpers.runtime import relative
 
 NOTEBOOKS = ("01_clean", "02_paraphrase", "03_synthetic_groq", "04_seqcls_lora", "05_instruct_lora", "06_setfit", "07_compare")
 FOLDER = PROJECT / "notebooks"

@@ -10,7 +10,8 @@ from pathlib import Path
 from transformers import TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 
-from helpers.runtime import Cost, Run, clock, progress_line, write_json
+from helpers.measuring import Cost, clock, progress_line
+from helpers.runtime import Run, write_json
 
 
 class Training:

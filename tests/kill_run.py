@@ -20,10 +20,11 @@ sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 
 from groq_server import KEY, MODELS
 
-from helpers.augmentation import run_plan
-from helpers.gates import Verdict
-from helpers.journal import Journal
-from helpers.providers import ChatEndpoint, Target
+from helpers.augmentation.asking import run_plan
+from helpers.augmentation.endpoint import ChatEndpoint
+from helpers.augmentation.gates import Verdict
+from helpers.augmentation.journal import Journal
+from helpers.augmentation.targets import Target
 
 
 class OpenGates:

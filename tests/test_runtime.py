@@ -10,7 +10,7 @@ import psutil
 import pytest
 import torch
 
-from helpers import config, models, runtime
+from helpers import config, measuring, models, runtime
 
 
 def test_profiles():
@@ -42,7 +42,7 @@ def test_paths_shown_are_not_the_machines(tmp_path):
 
 
 def test_measure_sees_time_and_memory():
-    with runtime.measure(interval=0.01) as cost:
+    with measuring.measure(interval=0.01) as cost:
         block = np.ones(50_000_000)
         held = psutil.Process().memory_info().rss / 1e9
         time.sleep(0.2)
@@ -52,11 +52,11 @@ def test_measure_sees_time_and_memory():
 
 
 def test_latency_is_a_median():
-    assert 1 <= runtime.latency_ms(lambda item: time.sleep(item), [0.002] * 5 + [0.2]) < 100
+    assert 1 <= measuring.latency_ms(lambda item: time.sleep(item), [0.002] * 5 + [0.2]) < 100
 
 
 def test_clock():
-    assert [runtime.clock(s) for s in (7, 62, 3725)] == ["0:07", "1:02", "1:02:05"]
+    assert [measuring.clock(s) for s in (7, 62, 3725)] == ["0:07", "1:02", "1:02:05"]
 
 
 def test_json_is_whole_or_not_there(tmp_path):

@@ -5,7 +5,8 @@ from peft import LoraConfig
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, Qwen2ForSequenceClassification
 
-from helpers import llm, lora
+from helpers.llm.head import classification_head
+from helpers.representations import states
 
 LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 GENRES = ["Mystery", "Mystery Comedy", "Noir", "Western"]
@@ -26,10 +27,10 @@ def causal(tokenizer):
     return Qwen2ForCausalLM(config(tokenizer))
 
 
-def with_head(tokenizer, reads=llm.READS):
+def with_head(tokenizer, reads=states.READS):
     torch.manual_seed(0)
     model = Qwen2ForSequenceClassification(config(tokenizer, num_labels=len(GENRES)))
-    model.score = lora.classification_head(model, len(GENRES), reads)
+    model.score = classification_head(model, len(GENRES), reads)
     return model
 
 

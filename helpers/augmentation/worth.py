@@ -1,0 +1,122 @@
+"""What augmentation is worth: on the same folds, two plain models trained on originals alone and on what was added."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from helpers.augmentation.rows import JOURNALS, accepted_rows, count_sources, training_set
+from helpers.comparison.metrics import compute_metrics, predictions_from_scores
+from helpers.comparison.paired import paired_test
+from helpers.representations import lexical
+from helpers.representations.sentences import frozen
+from helpers.runtime import Run, write_json
+from helpers.stories import chunk_stories, family_of
+
+TRAINING_SETS = {
+    "originals": ("original",),
+    "chunks": ("chunk",),
+    "with paraphrases": ("original", "paraphrase"),
+    "with synthetic": ("original", "synthetic"),
+    "with both": ("original", "paraphrase", "synthetic"),
+}
+"""Training sets that are compared, by the sources of their rows."""
+WORTH = "augmentation_worth"
+
+
+def measure_worth(run: Run, stories: pd.DataFrame, facts: dict, encoder, label: str) -> None:
+    """Judge every story once for each training set, in five folds, and store the predictions under `results/`.
+
+    Two plain models of the comparison, nothing tuned: TF-IDF with a linear SVM, and frozen sentence embeddings with
+    logistic regression. Trained on chunks, a model judges the chunks of a story and the mean of their scores is the story's.
+    A training set without a single augmented row is not run.
+
+    Args:
+        run: the running notebook.
+        stories: story table with `fold` and `text_clean`.
+        facts: facts of the dataset.
+        encoder, label: a `SentenceTransformer` and its name.
+    """
+
+    models = {
+        "TF-IDF + linear SVM": lexical.words(),
+        f"{label.split('/')[-1]} + logistic regression": frozen(run, encoder, label),
+    }
+    available = {"original", "chunk"} | {task for task in JOURNALS if accepted_rows(run, task)}
+    parts, counts = [], {}
+    for name, sources in TRAINING_SETS.items():
+        if not available.issuperset(sources):
+            continue
+        for fold in sorted(stories["fold"].unique()):
+            judged = stories[stories["fold"] == fold]
+            rows = training_set(run, stories, stories.loc[stories["fold"] != fold, "story_id"], sources)
+            counts.setdefault(name, []).append(count_sources(rows))
+            pieces = chunk_stories(judged) if sources == ("chunk",) else judged.assign(parent_id=judged["story_id"])
+            for model, pipeline in models.items():
+                scores = lexical.decision_scores(pipeline.fit(rows, rows["genre"]), pieces)
+                of_story = pd.DataFrame(scores).groupby(pieces["parent_id"].to_numpy()).mean().loc[judged["story_id"]]
+                predictions = predictions_from_scores(judged, of_story.to_numpy(), list(pipeline.classes_), fold=int(fold))
+                parts.append(predictions.assign(model=model, training_set=name))
+    folder = run.workspace / "results" / WORTH
+    folder.mkdir(parents=True, exist_ok=True)
+    pd.concat(parts, ignore_index=True).to_parquet(folder / "predictions.parquet", index=False)
+    write_json(folder / "worth.json", {"dataset": facts, "facts": run.facts, "rows": counts})
+
+
+def read_worth(run: Run, facts: dict) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """What `measure_worth` found, computed anew from the stored predictions.
+
+    Args:
+        run: the running notebook.
+        facts: facts of the dataset.
+
+    Returns:
+        None if it was not measured for this dataset and profile. Else two tables.
+        The first has a row for each model and training set: `model`, `training set`, `rows` (mean over folds), `accuracy`,
+        `accuracy low`, `accuracy high`, `macro F1`, `macro F1 low`, `macro F1 high`, and, against originals alone on the same
+        stories, `gain` (of accuracy), `gain low`, `gain high` and `p` (McNemar's exact test). All intervals are 95 %.
+        A training set that was not run has no figures.
+        The second has a row for each model and genre family: `model`, `family`, `stories`, and the accuracy with each training
+        set.
+    """
+    folder = run.workspace / "results" / WORTH
+    if not (folder / "worth.json").exists():
+        return None
+    stored = json.loads((folder / "worth.json").read_text(encoding="utf-8"))
+    if stored["dataset"]["sha256"] != facts["sha256"] or stored["facts"]["profile"] != run.profile.name:
+        return None
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    predictions["family"] = predictions["genre"].map(family_of)
+    predictions["right"] = predictions["genre"] == predictions["predicted"]
+    table = []
+    for model, of_model in predictions.groupby("model", sort=False):
+        base = of_model[of_model["training_set"] == "originals"]
+        for name in TRAINING_SETS:
+            row = {"model": model, "training set": name}
+            judged = of_model[of_model["training_set"] == name]
+            if len(judged):
+                metrics = compute_metrics(judged)
+                row["rows"] = round(np.mean([sum(count.values()) for count in stored["rows"][name]]))
+                for key, title in (("accuracy", "accuracy"), ("f1_macro", "macro F1")):
+                    row |= {title: metrics[key], f"{title} low": metrics[f"{key}_low"], f"{title} high": metrics[f"{key}_high"]}
+                if name != "originals":
+                    test = paired_test(judged, base)
+                    row |= {"gain": test["difference"], "gain low": test["low"], "gain high": test["high"], "p": test["p"]}
+            table.append(row)
+    families = predictions.pivot_table(index=["model", "family"], columns="training_set", values="right", sort=False)
+    families.insert(0, "stories", predictions[predictions["training_set"] == "originals"].groupby(["model", "family"]).size())
+    order = ["stories", *(name for name in TRAINING_SETS if name in families)]
+    return pd.DataFrame(table), families[order].rename_axis(columns=None).reset_index()
+
+
+def worth_as_text(values: pd.DataFrame) -> pd.DataFrame:
+    """The first table of `read_worth` as strings, ready to be shown: each figure with its 95 % interval."""
+    shown = values[["model", "training set"]].copy()
+    shown["rows"] = ["not run" if pd.isna(count) else f"{count:.0f}" for count in values["rows"]]
+    for name in ("accuracy", "macro F1", "gain"):
+        low, high = (values[f"{name} {end}"].map("{:.3f}".format) for end in ("low", "high"))
+        shown[name] = (values[name].map("{:.3f}".format) + " (" + low + " to " + high + ")").where(values[name].notna(), "")
+    shown["p"] = values["p"].map("{:.3f}".format).where(values["p"].notna(), "")
+    return shown

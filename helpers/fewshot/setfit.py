@@ -1,0 +1,122 @@
+"""SetFit over story tables."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import logging
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+
+from helpers.measuring import measure
+from helpers.representations.lexical import with_title
+from helpers.representations.sentences import frozen
+from helpers.runtime import Run
+from helpers.training import Training, silence
+
+
+class SetFit(BaseEstimator):
+    """SetFit over story tables: an encoder that the training rows tune, and a logistic head on what it reads.
+
+    Args:
+        run: the running notebook.
+        load_encoder: function without arguments that returns an untouched encoder and its name.
+        recipe: `column` (which text) and `titles` (how often the title stands before it) say what is tuned on, `training` how (see
+            `train_setfit`), and `reads` what the head sees: parts as `frozen` has them, or none for SetFit's own head on what was tuned on.
+
+    Attributes:
+        classes_: genres, the columns of every score.
+        model: the `setfit.SetFitModel`.
+        encoder_name: of the encoder before it was tuned.
+        cost: of tuning the encoder.
+    """
+
+    def __init__(self, run: Run, load_encoder, recipe: dict):
+        self.run, self.load_encoder, self.recipe = run, load_encoder, recipe
+
+    def fit(self, rows: pd.DataFrame, genres: pd.Series) -> SetFit:
+        """Tune the encoder on these rows and fit the head, or load what was tuned on them before."""
+        encoder, self.encoder_name = self.load_encoder()
+        texts, settings = self.texts(rows), self.recipe["training"]
+        self.model, self.cost, folder = train_setfit(self.run, encoder, self.encoder_name, texts, genres.tolist(), **settings)
+        self.classes_, self._label = np.array(self.model.labels), f"{self.encoder_name} {folder}"
+        if self.recipe["reads"]:
+            self._head = self._reader(keep=True).fit(rows, genres)[-1]
+        return self
+
+    def _reader(self, keep: bool) -> Pipeline:
+        return frozen(self.run, self.model.model_body, self._label, self.recipe["reads"], keep)
+
+    def texts(self, table: pd.DataFrame) -> list[str]:
+        """What the encoder is tuned on: each story's text, its title before it where the recipe says so."""
+        return with_title(table, self.recipe["titles"], self.recipe["column"])
+
+    def predict_proba(self, judged: pd.DataFrame, keep: bool = True) -> np.ndarray:
+        """Probabilities of the genres: float array (stories, genres). `keep`: see `embed`."""
+        if self.recipe["reads"]:
+            return self._head.predict_proba(self._reader(keep)[0].transform(judged))
+        with self.run.autocast(), torch.inference_mode():
+            return np.asarray(self.model.predict_proba(self.texts(judged), as_numpy=True, show_progress_bar=False), dtype=float)
+
+
+def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[str], **settings):
+    """Train a SetFit classifier (Tunstall et al., 2022): contrastive pairs for the encoder, then a logistic head.
+
+    A run that was cut off continues from its last checkpoint; a finished one is loaded.
+
+    Args:
+        run: the running notebook.
+        encoder: `SentenceTransformer`, changed in place.
+        label: its name.
+        texts, genres: the training set.
+        **settings: of `setfit.TrainingArguments`, such as `num_iterations`. `loss="SupConLoss"` compares all stories of a batch with each
+            other (Khosla et al., 2020) instead of drawing pairs, so that a story is read once an epoch.
+
+    Returns:
+        The trained `SetFitModel`, its cost, and the name of its folder in the workspace.
+    """
+    from datasets import Dataset
+    from setfit import SetFitModel, Trainer, TrainingArguments
+    from setfit.losses import SupConLoss
+
+    logging.getLogger("setfit").setLevel(logging.ERROR)  # its import turns its chatter on
+    recipe = {
+        "encoder": f"{label}, {encoder.max_seq_length} tokens",
+        "examples": hashlib.sha256(json.dumps([texts, genres]).encode()).hexdigest(),
+        "settings": {name: str(value) for name, value in settings.items()},
+    }
+    training = Training(run, "setfit", recipe)
+    if training.finished:
+        model = SetFitModel.from_pretrained(str(training.folder / "model"), device=str(run.device))
+        return model, training.cost, training.folder.name
+    whole_batches = settings.get("loss") == "SupConLoss"
+    arguments = TrainingArguments(
+        output_dir=str(training.folder),
+        seed=run.seed,
+        report_to="none",
+        show_progress_bar=False,
+        save_strategy="steps",
+        **({"save_steps": 100} | settings | ({"loss": SupConLoss} if whole_batches else {})),
+    )
+    names = sorted(set(genres))
+    model = SetFitModel(model_body=encoder, model_head=LogisticRegression(max_iter=1000), labels=names)
+    places = [names.index(genre) for genre in genres]
+    trainer = Trainer(model=model, args=arguments, train_dataset=Dataset.from_dict({"text": texts, "label": places}))
+    if whole_batches:  # at least two stories of a genre in every batch; SetFit 1.2 means to ask for that itself, but never does
+        trainer.st_trainer.args.batch_sampler = "group_by_label"
+    silence(trainer.st_trainer)
+    trainer.st_trainer.add_callback(training.progress)
+    # SetFit's trainer cannot be told to resume, the one inside it can.
+    trainer.st_trainer.train = functools.partial(trainer.st_trainer.train, resume_from_checkpoint=training.checkpoint)
+    with measure() as cost, run.autocast():
+        trainer.train()
+    model.model_body.eval()
+    model.save_pretrained(str(training.folder / "model"))
+    training.finish(cost)
+    return model, training.cost, training.folder.name

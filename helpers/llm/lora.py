@@ -1,0 +1,217 @@
+"""LoRA training (Hu et al., 2022), one path for both LLM approaches: transformers' Trainer over a PEFT model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
+
+from helpers.measuring import measure
+from helpers.representations.tokens import pad_batch
+from helpers.runtime import Run
+from helpers.training import Training, silence
+
+
+def answer_loss(model, batch: dict, items: int | None = None, label_smoothing: float = 0.0):
+    """Cross-entropy of the head's genre, or of the answer's tokens alone.
+
+    With 152,000 to 262,000 words, logits for every position would be most of the memory and a third of the time.
+
+    Args:
+        model: with a head, or causal.
+        batch: what the model takes, and `labels`: int64 (batch,) for a head, (batch, tokens) with -100 over the prompt for an answer. Answers must stand
+            at the right end, so padding belongs on the left.
+        items: what the summed loss is divided by; the number of labels in the batch by default.
+        label_smoothing: for a head.
+
+    Returns:
+        The loss and the model's outputs.
+    """
+    batch = dict(batch)
+    labels = batch.pop("labels")
+    if labels.dim() == 1:
+        outputs = model(**batch)
+        logits, targets = outputs.logits, labels
+    else:
+        width = int((labels != -100).sum(1).max())
+        # Positions as a tensor, not as a number: the kept states are then contiguous, and the vocabulary is read once a
+        # batch instead of once a story.
+        last = torch.arange(labels.shape[1] - width - 1, labels.shape[1], device=labels.device)
+        outputs = model(**batch, logits_to_keep=last)
+        logits, targets = outputs.logits[:, :-1].flatten(0, 1), labels[:, -width:].flatten()
+        label_smoothing = 0.0
+    loss = F.cross_entropy(logits.float(), targets, reduction="sum", label_smoothing=label_smoothing)
+    return loss / (items if items is not None else (targets != -100).sum()), outputs
+
+
+class _GenreTrainer(Trainer):
+    """Trainer with `answer_loss`, and a learning rate of its own for the head where one is given."""
+
+    head_learning_rate: float | None = None
+
+    def create_optimizer(self, *args, **options):
+        if self.optimizer is None and self.head_learning_rate:
+            trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+            groups = [
+                {"params": [p for name, p in trained.items() if ".score." not in name]},
+                {"params": [p for name, p in trained.items() if ".score." in name], "lr": self.head_learning_rate},
+            ]
+            rate, decay = self.args.learning_rate, self.args.weight_decay
+            self.optimizer = torch.optim.AdamW(groups, lr=rate, weight_decay=decay)
+        return super().create_optimizer(*args, **options)
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        loss, outputs = answer_loss(model, inputs, num_items_in_batch, self.args.label_smoothing_factor)
+        return (loss, outputs) if return_outputs else loss
+
+
+def train_lora(
+    run: Run,
+    name: str,
+    model,
+    tokenizer,
+    config,
+    examples: list[dict],
+    *,
+    epochs: float,
+    learning_rate: float,
+    batch_size: int = 4,
+    accumulation: int = 1,
+    warmup: float = 0.06,
+    weight_decay: float = 0.0,
+    label_smoothing: float = 0.0,
+    head_learning_rate: float | None = None,
+    validation: list[dict] | None = None,
+    lines: int = 10,
+):
+    """Train LoRA adapters, and a head where the model has one.
+
+    With validation examples, their loss is taken after every epoch, and the epoch with the lowest is kept.
+
+    Args:
+        run: the running notebook.
+        name: of the folder in the workspace.
+        model: causal model, or one whose `score` is a `classification_head`.
+        tokenizer: the model's.
+        config: `peft.LoraConfig`.
+        examples: from `helpers.llm`; int labels train the head, lists of labels the answer.
+        epochs, learning_rate, batch_size, accumulation, warmup, weight_decay, label_smoothing: as in `TrainingArguments`;
+            the rate falls linearly.
+        head_learning_rate: the head's own, where it shall differ.
+        validation: examples of stories that do not train; None to keep the last epoch.
+        lines: how many lines of progress to print.
+
+    Returns:
+        The `PeftModel`, its cost, its log (one dict a printed step), and the folder that holds the adapter.
+
+    Raises:
+        ValueError: there is nothing to train on, or the loss is not finite.
+    """
+    from peft import get_peft_model
+
+    if not examples:
+        raise ValueError("There are no training examples.")
+    recipe = {
+        "config": {key: sorted(v) if isinstance(v, set) else str(v) for key, v in config.to_dict().items()},
+        "model": model.config._name_or_path.rsplit("/", 1)[-1] + (", NF4" if run.profile.four_bit else ""),
+        "examples": hashlib.sha256(json.dumps(examples).encode()).hexdigest(),
+        "training": [epochs, learning_rate, batch_size, accumulation, warmup, weight_decay, label_smoothing],
+    }
+    if validation:
+        recipe["validation"] = hashlib.sha256(json.dumps(validation).encode()).hexdigest()
+    if head_learning_rate:
+        recipe["head_learning_rate"] = head_learning_rate
+    if isinstance(head := getattr(model, "score", None), nn.Sequential):
+        recipe["head"] = f"{head[0].places}, weights of length {float(head[-1].weight.norm()):.2f}"
+    training = Training(run, name, recipe, lines)
+    adapter = training.folder / "adapter"
+    if training.finished:
+        return reload_adapter(model, adapter, trainable=True), training.cost, training.log, adapter
+
+    model = get_peft_model(model, config)
+    if run.profile.gradient_checkpointing:
+        model.enable_input_require_grads()
+
+    def collate(batch: list[dict]) -> dict[str, torch.Tensor]:
+        sequences = [example["input_ids"] for example in batch]
+        return pad_batch(tokenizer, sequences, side="right") | {"labels": torch.tensor([e["labels"] for e in batch])}
+
+    collator = collate if isinstance(examples[0]["labels"], int) else DataCollatorForSeq2Seq(tokenizer)
+    steps = max(1, round(len(examples) / (batch_size * accumulation) * epochs))
+    arguments = TrainingArguments(
+        output_dir=str(training.folder),
+        num_train_epochs=epochs,
+        per_device_train_batch_size=batch_size,
+        per_device_eval_batch_size=batch_size,
+        gradient_accumulation_steps=accumulation,
+        gradient_checkpointing=run.profile.gradient_checkpointing,
+        learning_rate=learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=round(steps * warmup),
+        weight_decay=weight_decay,
+        label_smoothing_factor=label_smoothing,
+        train_sampling_strategy="group_by_length",
+        bf16=run.dtype == torch.bfloat16,
+        fp16=run.dtype == torch.float16,
+        use_cpu=run.device.type == "cpu",
+        save_strategy="epoch",
+        save_total_limit=1,
+        eval_strategy="epoch" if validation else "no",
+        load_best_model_at_end=bool(validation),
+        prediction_loss_only=True,
+        label_names=["labels"],
+        dataloader_pin_memory=False,
+        disable_tqdm=True,
+        report_to="none",
+        seed=run.seed,
+    )
+    trainer = _GenreTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=examples,
+        eval_dataset=validation,
+        data_collator=collator,
+        callbacks=[training.progress],
+    )
+    trainer.label_smoother = None
+    trainer.head_learning_rate = head_learning_rate
+    silence(trainer)
+    with measure() as cost:
+        trainer.train(resume_from_checkpoint=training.checkpoint)
+    losses = [entry["loss"] for entry in training.progress.log if "loss" in entry]
+    if losses and losses[-1] != losses[-1]:
+        raise ValueError("The loss is not finite: lower the learning rate, or train in fp32.")
+    model.save_pretrained(adapter)
+    training.finish(cost)
+    return model, training.cost, training.log, adapter
+
+
+def reload_adapter(base_model, adapter: Path, trainable: bool = False):
+    """Load a saved adapter, and its head, onto a fresh base model."""
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(base_model, adapter, is_trainable=trainable)
+
+
+def borrow_adapter(causal_model, adapter: Path):
+    """Put the adapter of a model with a head onto a causal model, without the head: what would it do to everything else the model is used for?
+
+    Raises:
+        ValueError: a weight of the adapter fits nowhere in the model.
+    """
+    from peft import PeftConfig, get_peft_model, set_peft_model_state_dict
+    from peft.utils import load_peft_weights
+
+    config = PeftConfig.from_pretrained(adapter)
+    config.task_type, config.modules_to_save, config.inference_mode = "CAUSAL_LM", None, True
+    model = get_peft_model(causal_model, config)
+    weights = {name: value for name, value in load_peft_weights(str(adapter), device="cpu").items() if ".lora_" in name}
+    lost = set_peft_model_state_dict(model, weights).unexpected_keys
+    if lost or not weights:
+        raise ValueError(f"{len(lost)} of {len(weights)} adapter weights have no place in this model: {sorted(lost)[:2]}")
+    return model

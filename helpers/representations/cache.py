@@ -1,0 +1,45 @@
+"""Vectors of texts, kept in the workspace: computed once, looked up by what computes them and by the text."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+import numpy as np
+
+from helpers.measuring import progress_line
+from helpers.runtime import Run
+
+
+def kept_vectors(run: Run, name: str, pieces: list[str], encode, block: int = 1000) -> dict[str, np.ndarray]:
+    """Vectors of texts, from the workspace where they were computed before; what is new is saved block by block.
+
+    Args:
+        run: the running notebook; its workspace holds the cache.
+        name: what computes the vectors; with the run's number type and a text's hash the key.
+        pieces: distinct texts.
+        encode: function of a list of texts that returns a float array (texts, dimensions).
+        block: texts that are encoded before the cache is saved again.
+    """
+    folder = run.workspace / "embeddings"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / (hashlib.sha256(f"{name} {run.dtype}".encode()).hexdigest()[:16] + ".npz")
+    known: dict[str, np.ndarray] = {}
+    if file.exists():
+        stored = np.load(file)
+        known = dict(zip(stored["keys"].tolist(), stored["vectors"]))
+    keys = {piece: hashlib.sha256(piece.encode()).hexdigest()[:32] for piece in pieces}
+    missing = [piece for piece in pieces if keys[piece] not in known]
+    begin = told = time.perf_counter()
+    for start in range(0, len(missing), block):
+        some = missing[start : start + block]
+        known |= zip((keys[piece] for piece in some), encode(some))
+        unfinished = file.with_name(file.stem + ".part.npz")
+        np.savez(unfinished, keys=np.array(list(known)), vectors=np.stack(list(known.values())))
+        unfinished.replace(file)
+        now = time.perf_counter()
+        if now - told > 60:
+            told = now
+            done = start + len(some)
+            print(progress_line(done, len(missing), now - begin, f"texts through {name.split('/')[-1]}"))
+    return {piece: known[keys[piece]] for piece in pieces}

@@ -1,0 +1,138 @@
+"""Sentence embeddings of whole stories.
+
+A sentence encoder reads a few hundred tokens; a story is longer. So a story is cut into windows, each is embedded, and the mean
+stands for the story."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from helpers.representations.cache import kept_vectors
+from helpers.runtime import Run
+
+_SPLITS: dict[tuple, dict[str, list[str]]] = {}  # windows of texts that were split before, by tokenizer and size
+
+
+def encode(run: Run, encoder, pieces: list[str]) -> np.ndarray:
+    """Embed texts of at most the encoder's length: float32 array (texts, dimensions), rows of length 1."""
+    with run.autocast():
+        return encoder.encode(
+            pieces, batch_size=32, show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=True
+        ).astype(np.float32)
+
+
+READS = {
+    "whole": lambda windows: windows,
+    "opening": lambda windows: windows[:1],
+    "ends": lambda windows: windows if len(windows) < 3 else [windows[0], windows[-1]],
+}
+"""What of a story is read, as a choice among its windows."""
+
+
+def embed(run: Run, encoder, label: str, texts: list[str], reads: str = "whole", keep: bool = True) -> np.ndarray:
+    """Embed texts: one vector each, the mean of the windows that are read.
+
+    A window is embedded once and kept in the workspace. What is new is saved block by block, so that a run that is cut off
+    continues where it was.
+
+    Args:
+        run: the running notebook; its workspace holds the cache.
+        encoder: a `SentenceTransformer`.
+        label: the encoder's name, part of the cache's key.
+        texts: any length.
+        reads: `whole` text, `opening` (its first window), or `ends` (the first and the last window).
+        keep: look in the cache, and keep what is new there; False for texts that come one by one and never again.
+
+    Returns:
+        float32 array (texts, dimensions), rows of length 1.
+    """
+    return _embed_side_by_side(run, encoder, label, [(texts, reads)], keep)
+
+
+def _embed_side_by_side(run: Run, encoder, label: str, columns: list[tuple[list[str], str]], keep: bool) -> np.ndarray:
+    """Embed columns of (texts, what is read), side by side; a window that several of them read is embedded once."""
+    split = _split_once if keep else split_windows
+    windows = [[READS[reads](split(encoder, text)) for text in texts] for texts, reads in columns]
+    pieces = list(dict.fromkeys(piece for column in windows for of_text in column for piece in of_text))
+    if keep:
+        known = kept_vectors(run, f"{label} windows of {encoder.max_seq_length}", pieces, lambda new: encode(run, encoder, new))
+    else:
+        known = dict(zip(pieces, encode(run, encoder, pieces)))
+    return np.hstack(
+        [np.stack([mean_vector(np.stack([known[piece] for piece in of_text])) for of_text in column]) for column in windows]
+    )
+
+
+def mean_vector(vectors: np.ndarray) -> np.ndarray:
+    """Mean of vectors (n, dimensions), scaled to length 1: (dimensions,)."""
+    mean = vectors.mean(axis=0)
+    return mean / max(float(np.linalg.norm(mean)), 1e-9)
+
+
+def split_windows(encoder, text: str) -> list[str]:
+    """Cut a text into pieces of the encoder's length, in tokens; a last piece under a quarter of it joins nothing and is left out."""
+    size = encoder.max_seq_length - 2
+    spans = encoder.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
+    starts = range(0, max(len(spans), 1), size)
+    pieces = [
+        text[spans[s][0] : spans[min(s + size, len(spans)) - 1][1]]
+        for s in starts
+        if spans and (s == 0 or len(spans) - s >= size // 4)
+    ]
+    return pieces or [text]
+
+
+def _split_once(encoder, text: str) -> list[str]:
+    """`split_windows`, remembered: folds split the same stories again and again."""
+    known = _SPLITS.setdefault((encoder.tokenizer.name_or_path, encoder.max_seq_length), {})
+    if text not in known:
+        known[text] = split_windows(encoder, text)
+    return known[text]
+
+
+def frozen(run: Run, encoder, label: str, reads=("opening", "whole", "title"), keep: bool = True) -> Pipeline:
+    """Logistic regression on the frozen encoder's embeddings of parts of a story, side by side.
+
+    Args:
+        run, encoder, label, keep: see `embed`.
+        reads: the parts: any of `READS`, and `title`.
+
+    Returns:
+        A scikit-learn pipeline over story tables: `fit(rows, rows["genre"])`, then `lexical.decision_scores(model, judged)`.
+    """
+
+    def features(table: pd.DataFrame) -> np.ndarray:
+        columns = [(table["title"].tolist(), "whole") if part == "title" else (table["text"].tolist(), part) for part in reads]
+        return _embed_side_by_side(run, encoder, label, columns, keep)
+
+    return make_pipeline(FunctionTransformer(features), LogisticRegression(C=30, max_iter=2000))
+
+
+class Similarity(BaseEstimator):
+    """Zero-shot: a story's likeness to a description of each genre, nothing fitted.
+
+    Args:
+        run, encoder, label: see `embed`.
+        descriptions: text for each genre.
+    """
+
+    def __init__(self, run: Run, encoder, label: str, descriptions: dict[str, str]):
+        self.run, self.encoder, self.label, self.descriptions = run, encoder, label, descriptions
+
+    def fit(self, rows: pd.DataFrame, genres: pd.Series) -> Similarity:
+        """Nothing to fit."""
+        self.classes_ = np.array(sorted(self.descriptions))
+        return self
+
+    def decision_function(self, judged: pd.DataFrame) -> np.ndarray:
+        """Cosine of title and story with each genre's description: float array (stories, genres)."""
+        story, title, genre = (
+            embed(self.run, self.encoder, self.label, texts)
+            for texts in (judged["text"].tolist(), judged["title"].tolist(), [self.descriptions[g] for g in self.classes_])
+        )
+        return (story + 0.5 * title) @ genre.T

@@ -1,0 +1,120 @@
+"""A frozen language model as an encoder: its hidden states, read in three ways, and a linear head on them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from helpers.representations.cache import kept_vectors
+from helpers.representations.tokens import batches_by_length, classification_examples, pad_batch
+from helpers.runtime import Run
+
+READS = ("opening", "mean", "last")
+"""What is read of the hidden states: the mean over the first `OPENING` tokens, the mean over all, and the last one, which stands at the question's end."""
+OPENING = 64
+
+
+@torch.inference_mode()
+def embed_stories(run: Run, model, tokenizer, examples: list[dict], batch_size: int = 4) -> np.ndarray:
+    """The frozen LLM as an encoder: last hidden states, read in the three ways of `READS`.
+
+    Args:
+        run: the running notebook.
+        model: causal, or with a classification head.
+        examples: from `classification_examples`.
+
+    Returns:
+        float32 array (stories, 3, hidden size).
+    """
+    decoder = getattr(model, model.base_model_prefix)
+    sequences = [example["input_ids"] for example in examples]
+    states: list[np.ndarray | None] = [None] * len(sequences)
+    decoder.eval()
+    for rows in batches_by_length(sequences, batch_size):
+        batch = pad_batch(tokenizer, [sequences[i] for i in rows], run.device, side="right")
+        with run.autocast():
+            hidden = decoder(**batch, use_cache=False).last_hidden_state
+        last = batch["attention_mask"].sum(1) - 1
+        for i, of_story in zip(rows, read_states(hidden)[torch.arange(len(rows)), last]):
+            states[i] = of_story.cpu().numpy()
+    return np.stack(states)
+
+
+def keep_states(run: Run, label: str, tokenizer, load_model, examples: list[dict]) -> np.ndarray:
+    """`embed_stories`, kept in the workspace: computed once, and the model is loaded only for what is new.
+
+    Args:
+        run: the running notebook.
+        label: the model's name, part of the cache's key.
+        tokenizer: the model's.
+        load_model: function without arguments that returns the model.
+        examples: from `classification_examples`.
+    """
+
+    def encode(new: list[str]) -> np.ndarray:
+        return embed_stories(run, load_model(), tokenizer, [{"input_ids": json.loads(piece)} for piece in new])
+
+    pieces = [json.dumps(example["input_ids"]) for example in examples]
+    known = kept_vectors(run, f"{label} states", list(dict.fromkeys(pieces)), encode, block=100)
+    return np.stack([known[piece] for piece in pieces])
+
+
+def read_states(hidden: torch.Tensor) -> torch.Tensor:
+    """Hidden states (batch, tokens, hidden) as `READS` has them at each token: fp32 (batch, tokens, 3, hidden).
+
+    A token's means run over the tokens up to it, so with the padding on the right the last token has those of the whole sequence.
+    """
+    hidden = hidden.float()
+    count = torch.arange(1, hidden.shape[1] + 1, device=hidden.device)
+    mean = hidden.cumsum(1) / count[:, None]
+    opening = mean[:, (count - 1).clamp(max=OPENING - 1)]
+    return torch.stack([opening, mean, hidden], dim=2)
+
+
+def frozen(run: Run, label: str, tokenizer, load_model, limit: int, keep: bool = True) -> Pipeline:
+    """Logistic regression on a frozen LLM's states, its three readings side by side.
+
+    Args:
+        run, label, tokenizer, load_model: see `keep_states`.
+        limit: tokens kept of title and story together.
+        keep: False for stories that come one by one and never again.
+
+    Returns:
+        A scikit-learn pipeline over story tables, as `encoders.frozen`.
+    """
+
+    def features(table: pd.DataFrame) -> np.ndarray:
+        examples = classification_examples(tokenizer, table, limit)
+        if keep:
+            states = keep_states(run, label, tokenizer, load_model, examples)
+        else:
+            states = embed_stories(run, load_model(), tokenizer, examples)
+        return side_by_side(states)
+
+    return make_pipeline(FunctionTransformer(features), *linear_head())
+
+
+def side_by_side(states: np.ndarray, reads: tuple[str, ...] = READS) -> np.ndarray:
+    """Some of the readings, each with mean 0 and standard deviation 1 over its dimensions, as a layer norm has it.
+
+    Args:
+        states: from `embed_stories`.
+        reads: any of `READS`.
+
+    Returns:
+        float array (stories, readings × hidden size).
+    """
+    chosen = states[:, [READS.index(read) for read in reads]]
+    normalised = (chosen - chosen.mean(-1, keepdims=True)) / chosen.std(-1, keepdims=True)
+    return normalised.reshape(len(states), -1)
+
+
+def linear_head(C: float = 0.003) -> Pipeline:
+    """Logistic regression on standardised inputs, for what `side_by_side` returns; `C` is the inverse strength of the regularisation."""
+    return make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=300))

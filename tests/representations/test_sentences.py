@@ -1,0 +1,90 @@
+"""Story embeddings, the lexical baseline and SetFit, with the real small encoder.
+
+Written for: encoders that silently read the first 256 word pieces of a 1,200-piece story, and embeddings computed anew in every notebook.
+"""
+
+import numpy as np
+import pytest
+
+from helpers import models
+from helpers.representations import lexical, sentences
+from helpers.representations.int8 import Int8Encoder
+from helpers.representations.lexical import decision_scores, with_title
+from helpers.representations.sentences import embed, encode, split_windows
+
+pytestmark = pytest.mark.number_types
+
+
+@pytest.fixture
+def encoder(run):
+    return models.load_encoder(run, models.PACKAGED_ENCODER)
+
+
+def test_windows_cover_the_story(encoder):
+    model, _ = encoder
+    text = " ".join(f"word{i}" for i in range(900))
+    windows = split_windows(model, text)
+    assert len(windows) > 3 and all(len(model.tokenizer(w)["input_ids"]) <= model.max_seq_length + 2 for w in windows)
+    assert windows[0].startswith("word0 ") and split_windows(model, "") == [""]
+    assert split_windows(model, "short") == ["short"]
+
+
+def test_embeddings_are_unit_length_see_the_end_and_are_kept(run, encoder, monkeypatch):
+    model, label = encoder
+    long = "A sheriff rode into town. " * 80
+    texts = [long, long + "The starship fired on the imperial fleet. " * 60, "A sheriff rode into town."]
+    vectors = embed(run, model, label, texts)
+    assert vectors.shape == (3, 384) and vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert vectors[0] @ vectors[1] < 0.95  # the opening alone would give the same vector
+    opening = embed(run, model, label, texts, reads="opening")
+    assert opening[0] @ opening[1] > 0.999
+    monkeypatch.setattr(model, "encode", lambda *a, **k: pytest.fail("embedded again"))
+    assert (embed(run, model, label, texts) == vectors).all()
+    ends = embed(run, model, label, texts, reads="ends")
+    assert ends[0] @ ends[1] < 0.95 and not np.allclose(ends[1], vectors[1])
+
+
+def test_8_bits_keep_the_direction_of_every_vector_whatever_stands_beside_it(run, encoder, sample):
+    model, _ = encoder
+    texts = [*sample["text"].head(40), *sample["title"].head(40), "", "rain"]
+    small = Int8Encoder(model)
+    vectors, whole = small.encode(texts), encode(run, model, texts)
+    assert vectors.shape == (82, 384) and vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    cosines = (vectors * whole).sum(axis=1)
+    assert cosines.mean() > 0.98 and cosines[:-2].min() > 0.95
+    assert not np.allclose(vectors, whole, atol=1e-3)  # it is another encoder
+    assert (small.encode(texts[3:5]) == vectors[3:5]).all()
+    assert model.max_seq_length == 256
+
+
+@pytest.mark.parametrize("build", [lexical.words, lexical.characters])
+def test_lexical_classifiers(sample, build):
+    some = sample[sample["genre"].isin(["Western", "Space Opera"])]
+    train, test = some[some["fold"] != 0], some[some["fold"] == 0]
+    model = build().fit(train, train["genre"])
+    scores = decision_scores(model, test)
+    assert scores.shape == (len(test), 2)
+    assert (np.array(model.classes_)[scores.argmax(1)] == model.predict(test)).all()
+    assert (model.predict(test) == test["genre"]).mean() >= 0.75
+    assert with_title(test.head(1).assign(title=""))[0] == test.iloc[0]["text"]
+
+
+def test_the_frozen_encoder_reads_story_and_title_and_needs_no_cache(run, encoder, sample):
+    model, label = encoder
+    some = sample[sample["genre"].isin(["Western", "Space Opera", "Legal Drama"])]
+    train, test = some[some["fold"] != 0], some[some["fold"] == 0]
+    kept = sentences.frozen(run, model, label).fit(train, train["genre"])
+    assert (kept.predict(test) == test["genre"]).mean() >= 0.8
+    cache = {file: file.stat().st_mtime_ns for file in (run.workspace / "embeddings").glob("*.npz")}
+    afresh = sentences.frozen(run, model, label, keep=False).fit(train, train["genre"])
+    np.testing.assert_allclose(afresh.decision_function(test), kept.decision_function(test), atol=1e-2)
+    assert cache and cache == {file: file.stat().st_mtime_ns for file in cache}
+    assert not np.allclose(kept.decision_function(test), kept.decision_function(test.assign(title="The Cattle Drive")))
+
+
+def test_encoders_train_without_attention_dropout_on_a_cpu(encoder):
+    model, _ = encoder
+    config = model[0].auto_model.config
+    assert config.hidden_dropout_prob > 0 and (model.device.type != "cpu" or config.attention_probs_dropout_prob == 0)
