@@ -31,6 +31,22 @@ def test_run_knows_what_it_computes_on(run, capsys):
         assert (product @ product).dtype == run.dtype
 
 
+def test_a_workspace_keeps_the_number_type_that_it_was_begun_with(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("DTYPE")
+    monkeypatch.setattr(runtime, "find_device", lambda: torch.device("cpu"))
+    assert runtime.start("smoke", str(tmp_path / "a"), dtype="bf16").dtype == torch.bfloat16
+    monkeypatch.setattr(runtime, "cpu_dtype", lambda: torch.float32)  # as on a machine that is slow in bf16
+    assert runtime.start("smoke", str(tmp_path / "a")).dtype == torch.bfloat16
+    assert runtime.start("smoke", str(tmp_path / "b")).dtype == torch.float32
+    capsys.readouterr()
+    assert runtime.start("smoke", str(tmp_path / "a"), dtype="fp32").dtype == torch.float32
+    assert "begun in bf16" in capsys.readouterr().out
+    monkeypatch.setenv("DTYPE", "bf16")
+    assert runtime.start("smoke", str(tmp_path / "c")).dtype == torch.bfloat16
+    with pytest.raises(ValueError, match="choose one of auto, fp32, bf16"):
+        runtime.start("smoke", str(tmp_path / "a"), dtype="fp16")
+
+
 def test_workspace_may_come_from_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKSPACE", str(tmp_path / "elsewhere"))
     assert runtime.start("smoke").workspace == tmp_path / "elsewhere"

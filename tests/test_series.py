@@ -8,6 +8,7 @@ import json
 import nbformat
 import pandas as pd
 import pytest
+from tiny_models import build_tokenizer, causal
 
 from helpers import series
 
@@ -20,11 +21,24 @@ TINY = {
 }
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
+@pytest.fixture(scope="module", params=["fp32", "bf16"])
+def workspace(request, tmp_path_factory):
+    """The series in fp32 with the real small LLM, and in bf16, where only the type matters, with a tiny one."""
     folder = tmp_path_factory.mktemp("series")
-    series.run("smoke", workspace=folder, parameters=TINY)
+    for_all = TINY[""] | {"DTYPE": request.param}
+    if request.param == "bf16":
+        tokenizer = build_tokenizer()
+        causal(tokenizer).save_pretrained(folder / "tiny")
+        tokenizer.save_pretrained(folder / "tiny")
+        for_all["LLM"] = str(folder / "tiny")
+    series.run("smoke", workspace=folder, parameters=TINY | {"": for_all})
     return folder
+
+
+def test_every_result_names_the_number_type_that_was_asked_for(request, workspace):
+    wanted = {"fp32": "float32", "bf16": "bfloat16"}[request.node.callspec.params["workspace"]]
+    facts = [json.loads(path.read_text())["facts"] for path in workspace.glob("results/*/*/metrics.json")]
+    assert facts and {fact["dtype"] for fact in facts} == {wanted}
 
 
 def test_a_parameter_for_all_goes_to_those_that_have_it(workspace):
