@@ -1,22 +1,32 @@
 # make run    the seven notebooks in order (PROFILE=smoke|cpu|t4, STORIES_CSV=path, ONLY="01 06 07", LLM=name or folder)
 # make test   the tests; make lint checks, make format mends
+# make test-colab     setup cells and notebooks in an imitation of Colab (Python 3.12; 6 GB of disk while it runs)
+# make test-versions  the fast tests with the lowest and the newest versions (VERSIONS="3.10-lowest 3.13-newest"; the same disk for each)
 # make bench      speed and memory of the classifiers of notebook 06 (after make run ONLY=01, same PROFILE and LLM)
 # make bench-llm  speed and memory of LoRA training steps, for notebook 04 (the same)
 PYTHON ?= python3
 PROFILE ?= smoke
 ONLY ?=
 LLM ?=
+REPOSITORY ?=
+VERSIONS ?= 3.10-lowest 3.13-newest
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test bench bench-llm lint format record address clean
+.PHONY: run test test-colab test-versions bench bench-llm lint format record address clean
 
 run: $(READY)
 	$(BIN)/python -u -m helpers.series run --profile $(PROFILE) --only "$(ONLY)" $(if $(LLM),--parameters '{"": {"LLM": "$(LLM)"}}')
 
 test: $(READY)
 	$(BIN)/python -m pytest tests
+
+test-colab: $(READY)
+	$(BIN)/python tests/colab_machine.py
+
+test-versions: $(READY)
+	$(BIN)/python tests/versions.py $(VERSIONS)
 
 bench: $(READY)
 	$(BIN)/python -u -m helpers.benchmarks.speed --profile $(PROFILE) $(if $(LLM),--llm $(LLM))
@@ -36,7 +46,7 @@ format: $(READY)
 record: $(READY)
 	$(BIN)/python -m helpers.series record --workspace checkpoints/$(PROFILE) --only "$(ONLY)"
 
-# Write the project's public address into badges, setup cells and README: make address REPOSITORY=owner/name
+# Write the project's public address into badges, setup cells and README: that of the origin remote, or REPOSITORY=owner/name
 address: $(READY)
 	$(BIN)/python -m helpers.series address $(REPOSITORY)
 

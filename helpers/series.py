@@ -3,7 +3,7 @@
 Usage:
     python -m helpers.series run --profile smoke
     python -m helpers.series record --workspace checkpoints/smoke
-    python -m helpers.series address owner/name
+    python -m helpers.series address [owner/name]
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -27,6 +28,8 @@ NOTEBOOKS = ("01_clean", "02_paraphrase", "03_synthetic_groq", "04_seqcls_lora",
 FOLDER = PROJECT / "notebooks"
 _QUIET_KERNEL = Config({"KernelManager": {"transport": "ipc" if os.name == "posix" else "tcp"}})
 """Kernels talk through files of the user's own; over TCP, Jupyter warns of everyone who can listen, once a notebook."""
+_KEPT_METADATA = ("tags", "cellView")
+"""Of a recorded cell: the tag of the parameters, and that Colab folds the setup cell."""
 
 
 def choose(only: str) -> list[str]:
@@ -128,7 +131,7 @@ def record(workspace: Path, only: str = "") -> None:
         notebook = nbformat.read(workspace / "notebooks" / f"{name}.ipynb", as_version=4)
         notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
         for number, cell in enumerate(notebook.cells, 1):
-            cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags" and value}
+            cell.metadata = {key: value for key, value in cell.metadata.items() if key in _KEPT_METADATA and value}
             cell.id = f"cell-{number:02d}"
             if cell.cell_type == "code":
                 cell.outputs = [output for output in cell.outputs if not _is_debris(output)]
@@ -161,18 +164,35 @@ def _outputs(notebook) -> str:
     return json.dumps([cell.outputs for cell in notebook.cells if cell.cell_type == "code"])
 
 
-def address(repository: str) -> None:
+def address(repository: str = "") -> None:
     """Write the project's public address (`owner/name`) where it is needed: config, badges, setup cells, README.
 
+    Args:
+        repository: the address; by default the one of the `origin` remote on GitHub.
+
     Raises:
-        ValueError: it does not look like `owner/name`.
+        ValueError: it does not look like `owner/name`, or there is no such remote.
     """
+    repository = repository or _origin()
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise ValueError(f"{repository!r} is not of the form owner/name.")
     for path in (PROJECT / "helpers" / "config.py", PROJECT / "README.md", *sorted(FOLDER.glob("*.ipynb"))):
         text = path.read_text(encoding="utf-8")
         path.write_text(text.replace(REPOSITORY, repository), encoding="utf-8")
     print(f"The project's address is now {repository}.")
+
+
+def _origin() -> str:
+    """`owner/name` of the `origin` remote, whether it is written as https, ssh or git@."""
+    command = ["git", "-C", str(PROJECT), "remote", "get-url", "origin"]
+    url = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    found = re.fullmatch(r"(?:\w+://)?(?:[^@/]+@)?github\.com(?::\d+)?[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?", url)
+    if not found:
+        raise ValueError(
+            f"origin is {'at ' + re.sub('//[^@/]*@', '//', url) if url else 'not set'}, which is no address on GitHub; "
+            "name it: make address REPOSITORY=owner/name"
+        )
+    return found.group(1)
 
 
 def main() -> None:
@@ -187,7 +207,7 @@ def main() -> None:
     records.add_argument("--workspace", type=Path, default=PROJECT / "checkpoints" / "smoke")
     records.add_argument("--only", default="")
     addresses = commands.add_parser("address", help="write the project's public address everywhere")
-    addresses.add_argument("repository", help="owner/name")
+    addresses.add_argument("repository", nargs="?", default="", help="owner/name; by default that of the origin remote")
     arguments = parser.parse_args()
     if arguments.command == "run":
         run(arguments.profile, arguments.only, arguments.workspace, arguments.parameters)

