@@ -4,9 +4,11 @@
 # make test-versions  the fast tests with the lowest and the newest versions (VERSIONS="3.10-lowest 3.13-newest"; the same disk for each)
 # make bench      speed and memory of the classifiers of notebook 06 (after make run ONLY=01, same PROFILE and LLM)
 # make bench-llm  speed and memory of LoRA training steps, for notebook 04 (the same)
+# make record, publish, prune, tables, export   recorded notebooks and results, see below
 PYTHON ?= python3
 PROFILE ?= smoke
 ONLY ?=
+WORKSPACE ?=
 LLM ?=
 REPOSITORY ?=
 VERSIONS ?= 3.10-lowest 3.13-newest
@@ -14,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-colab test-versions bench bench-llm lint format record address clean
+.PHONY: run test test-colab test-versions bench bench-llm lint format record publish prune tables export address clean
 
 run: $(READY)
 	$(BIN)/python -u -m helpers.series run --profile $(PROFILE) --only "$(ONLY)" $(if $(LLM),--parameters '{"": {"LLM": "$(LLM)"}}')
@@ -42,9 +44,24 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Make the executed notebooks of the last `make run` the committed ones.
+# Make the executed notebooks of the last `make run` the committed ones, and their results those that travel with the project.
 record: $(READY)
 	$(BIN)/python -m helpers.series record --workspace checkpoints/$(PROFILE) --only "$(ONLY)"
+	$(BIN)/python -m helpers.comparison.shipped publish --profile $(PROFILE) --only "$(ONLY)"
+
+# Results that travel with the project (data/results/README.md): copy a workspace's, remove what no notebook makes any more,
+# write the README's tables from them, export them for others.
+publish: $(READY)
+	$(BIN)/python -m helpers.comparison.shipped publish --profile $(PROFILE) --only "$(ONLY)" $(if $(WORKSPACE),--workspace $(WORKSPACE))
+
+prune: $(READY)
+	$(BIN)/python -m helpers.comparison.shipped prune
+
+tables: $(READY)
+	$(BIN)/python -m helpers.comparison.readme
+
+export: $(READY)
+	$(BIN)/python -m helpers.comparison.export
 
 # Write the project's public address into badges, setup cells and README: that of the origin remote, or REPOSITORY=owner/name
 address: $(READY)

@@ -13,6 +13,9 @@ from pathlib import Path
 REPOSITORY = "OWNER/REPOSITORY"
 """GitHub address of this project; `make address REPOSITORY=owner/name` writes it here and into every notebook."""
 
+VERSION = "0.6.0"
+"""Of the project; kept with every result."""
+
 PROJECT = Path(__file__).resolve().parent.parent
 DATA = PROJECT / "data"
 

@@ -11,6 +11,7 @@ import pytest
 from tiny_models import build_tokenizer, causal
 
 from helpers import series
+from helpers.comparison.approaches import APPROACHES
 
 TINY = {
     "": {"LLM": "unsloth/gemma-3-270m"},
@@ -63,6 +64,12 @@ def test_every_approach_has_a_result(workspace):
         found[name]["cost"]["train"]["seconds"] > 0
         for name in ("seqcls_lora_tuned", "instruct_lora_tuned_qa", "setfit_seed", "setfit_tuned", "tfidf_svm")
     )
+
+
+def test_every_result_is_of_an_approach_in_the_registry(workspace):
+    """What `make publish` would refuse, and `make prune` remove."""
+    found = {path.parent.parent.name for path in (workspace / "results").glob("*/*/metrics.json")}
+    assert found <= set(APPROACHES)
 
 
 def test_all_approaches_trained_on_the_same_stories(workspace):

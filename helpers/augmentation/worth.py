@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -65,12 +66,13 @@ def measure_worth(run: Run, stories: pd.DataFrame, facts: dict, encoder, label: 
     write_json(folder / "worth.json", {"dataset": facts, "facts": run.facts, "rows": counts})
 
 
-def read_worth(run: Run, facts: dict) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+def read_worth(run: Run, facts: dict, results: Path | None = None) -> tuple[pd.DataFrame, pd.DataFrame] | None:
     """What `measure_worth` found, computed anew from the stored predictions.
 
     Args:
         run: the running notebook.
         facts: facts of the dataset.
+        results: folder of a store, of whatever profile; None for the workspace's own, of the run's.
 
     Returns:
         None if it was not measured for this dataset and profile. Else two tables.
@@ -81,11 +83,12 @@ def read_worth(run: Run, facts: dict) -> tuple[pd.DataFrame, pd.DataFrame] | Non
         The second has a row for each model and genre family: `model`, `family`, `stories`, and the accuracy with each training
         set.
     """
-    folder = run.workspace / "results" / WORTH
+    folder = (results or run.workspace / "results") / WORTH
     if not (folder / "worth.json").exists():
         return None
     stored = json.loads((folder / "worth.json").read_text(encoding="utf-8"))
-    if stored["dataset"]["sha256"] != facts["sha256"] or stored["facts"]["profile"] != run.profile.name:
+    of_another = results is None and stored["facts"]["profile"] != run.profile.name
+    if of_another or stored["dataset"]["sha256"] != facts["sha256"]:
         return None
     predictions = pd.read_parquet(folder / "predictions.parquet")
     predictions["family"] = predictions["genre"].map(family_of)

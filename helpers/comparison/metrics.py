@@ -63,8 +63,11 @@ def compute_metrics(predictions: pd.DataFrame, resamples: int = 2000, seed: int 
     right = (truth == predicted).astype(float)
     precision, recall, f1, _ = precision_recall_fscore_support(truth, predicted, average="weighted", zero_division=0)
 
+    names, codes = np.unique(np.concatenate([truth, predicted]), return_inverse=True)
+    true_codes, predicted_codes = np.split(codes, 2)
+
     def macro(rows):
-        return f1_score(truth[rows], predicted[rows], average="macro", zero_division=0)
+        return _macro_f1(true_codes[rows], predicted_codes[rows], len(names))
 
     low, high = bootstrap_interval(right, np.mean, resamples, seed)
     f1_low, f1_high = bootstrap_interval(np.arange(len(truth)), lambda rows: macro(rows.astype(int)), min(resamples, 300), seed)
@@ -76,7 +79,7 @@ def compute_metrics(predictions: pd.DataFrame, resamples: int = 2000, seed: int 
         "precision_weighted": float(precision),
         "recall_weighted": float(recall),
         "f1_weighted": float(f1),
-        "f1_macro": float(macro(np.arange(len(truth)))),
+        "f1_macro": float(f1_score(truth, predicted, average="macro", zero_division=0)),
         "f1_macro_low": f1_low,
         "f1_macro_high": f1_high,
         "top3": float((predictions["truth_rank"] <= 3).mean()),
@@ -98,6 +101,14 @@ def compute_metrics(predictions: pd.DataFrame, resamples: int = 2000, seed: int 
             ],
         }
     return result
+
+
+def _macro_f1(truth: np.ndarray, predicted: np.ndarray, genres: int) -> float:
+    """scikit-learn's macro F1 of genre numbers, counted: hundreds of resamples in a moment instead of seconds."""
+    true, found = np.bincount(truth, minlength=genres), np.bincount(predicted, minlength=genres)
+    both = np.bincount(truth[truth == predicted], minlength=genres)
+    seen = true + found > 0
+    return float((2 * both[seen] / (true + found)[seen]).mean())
 
 
 def bootstrap_interval(values: np.ndarray, statistic=np.mean, resamples: int = 2000, seed: int = 42) -> tuple[float, float]:

@@ -1,38 +1,31 @@
-"""The results store that `07_compare` reads: `results/<approach>/<protocol>/`."""
+"""The results store: `results/<approach>/<protocol>/` in a workspace, and `data/results/<profile>/...` as shipped with the project.
+
+Both have the same layout, written down in `data/results/README.md`. Notebooks write to their workspace; 07 reads the workspace, or, where it
+holds nothing for this dataset and profile, what was shipped.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from helpers.comparison.metrics import compute_metrics
+from helpers.config import DATA, PROFILES, VERSION
 from helpers.measuring import Cost
 from helpers.runtime import Run, write_json
+from helpers.stories import FACTS
 
-EXPECTED = {
-    "seqcls_untrained": "LLM + head, untrained",
-    "seqcls_frozen": "frozen LLM + head",
-    "seqcls_lora_seed": "LLM + head, LoRA (seed)",
-    "seqcls_lora_tuned": "LLM + head, LoRA (tuned)",
-    "instruct_untrained": "LLM, prompted, untrained",
-    "instruct_lora_seed": "LLM, instruction LoRA (seed)",
-    "instruct_lora_tuned": "LLM, instruction LoRA (tuned)",
-    "tfidf_svm": "TF-IDF + linear SVM",
-    "encoder_logreg": "frozen encoder: opening | all windows | title",
-    "fused_fast": "fast: words + encoder on the opening",
-    "fused_fast_int8": "fast, encoder in 8 bits",
-    "fused": "accurate: all parts",
-    "setfit_seed": "SetFit (seed)",
-    "setfit_tuned": "SetFit (tuned)",
-    "fused_setfit": "accurate + SetFit (tuned)",
-}
-"""Approaches that the notebooks 04 to 06 can run on the seed split."""
 PROTOCOLS = {"seed_split": "seed split", "five_fold": "5-fold"}
-SCHEMA = 1
+SCHEMA = 2
+"""Version of the store's form. 2 adds the project's `version` and `cost.latency_threads` to 1, which is still read."""
+SHIPPED = DATA / "results"
+MANIFEST = "manifest.json"
 
 
 def result_folder(run: Run, approach: str, protocol: str) -> Path:
@@ -56,6 +49,7 @@ def save_result(
     train: Cost | None = None,
     predict: Cost | None = None,
     latency_ms: float | None = None,
+    latency_threads: int | None = None,
     notes: str = "",
     scores: pd.DataFrame | None = None,
     log: list[dict] | None = None,
@@ -73,6 +67,7 @@ def save_result(
         settings: hyperparameters.
         train, predict: measured costs.
         latency_ms: one story alone, median, in milliseconds.
+        latency_threads: how many threads that took; None for those of this process.
         notes: one sentence for readers of the comparison.
         scores: DataFrame (stories, 1 + genres) with `story_id` first; kept for stacking.
         log: training log, one dict a step.
@@ -86,6 +81,7 @@ def save_result(
         pd.DataFrame(log).to_csv(folder / "training_log.csv", index=False)
     result = {
         "schema": SCHEMA,
+        "version": VERSION,
         "approach": approach,
         "title": title,
         "protocol": protocol,
@@ -99,6 +95,7 @@ def save_result(
             "train": dataclasses.asdict(train) if train else None,
             "predict": dataclasses.asdict(predict) if predict else None,
             "latency_ms": latency_ms,
+            "latency_threads": (latency_threads or torch.get_num_threads()) if latency_ms is not None else None,
         },
         "facts": run.facts,
         "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -107,15 +104,49 @@ def save_result(
     return result
 
 
-def _why_left_out(run: Run, result: dict, dataset: dict | None) -> str:
-    """Why a stored result may not stand beside those of this dataset (None for any) and profile; empty if it may."""
-    if result.get("schema") != SCHEMA:
-        return "written by another version of this project; run its notebook again"
-    if dataset and result["dataset"]["sha256"] != dataset["sha256"]:
-        return f"judged on another dataset ({result['dataset']['sha256'][:8]})"
-    if result["facts"]["profile"] != run.profile.name:
-        return f"run with profile {result['facts']['profile']}"
-    return ""
+def read_metrics(path: Path) -> dict:
+    """One `metrics.json` in the form of today; one of another form is returned as it is, and `outdated` says what to do about it."""
+    result = json.loads(path.read_text(encoding="utf-8"))
+    if result.get("schema") == 1:
+        result |= {"schema": SCHEMA, "version": "", "cost": result["cost"] | {"latency_threads": None}}
+    return result
+
+
+def outdated(result: dict) -> str:
+    """What to do about a result whose form cannot be read; empty if it can."""
+    schema = result.get("schema", 0)
+    if schema > SCHEMA:
+        return f"written by a newer version of this project (form {schema}, this one reads {SCHEMA}); update the project"
+    return "" if schema == SCHEMA else "written by another version of this project; run its notebook again"
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of results on one dataset, of one profile.
+
+    Attributes:
+        folder: holds `<approach>/<protocol>/metrics.json`.
+        profile: whose results are read; those of another are left out.
+        dataset: facts of the dataset; results on another are left out.
+        shipped: whether they came with the project, instead of from a workspace.
+        about: one sentence for the reader: whose results these are.
+    """
+
+    folder: Path
+    profile: str
+    dataset: dict
+    shipped: bool = False
+    about: str = ""
+
+    def left_out(self, result: dict) -> str:
+        """Why a stored result may not stand beside those of this dataset and profile; empty if it may."""
+        if why := outdated(result):
+            return why
+        if result["dataset"]["sha256"] != self.dataset["sha256"]:
+            return f"judged on another dataset ({result['dataset']['sha256'][:8]})"
+        if result["facts"]["profile"] != self.profile:
+            return f"run with profile {result['facts']['profile']}"
+        return ""
 
 
 def read_result(run: Run, approach: str, protocol: str, dataset: dict) -> dict | None:
@@ -123,8 +154,8 @@ def read_result(run: Run, approach: str, protocol: str, dataset: dict) -> dict |
     folder = result_folder(run, approach, protocol)
     if not (folder / "metrics.json").exists():
         return None
-    result = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    if _why_left_out(run, result, dataset):
+    result = read_metrics(folder / "metrics.json")
+    if Store(run.workspace / "results", run.profile.name, dataset).left_out(result):
         return None
     for name in ("predictions", "scores"):
         if (folder / f"{name}.parquet").exists():
@@ -134,20 +165,16 @@ def read_result(run: Run, approach: str, protocol: str, dataset: dict) -> dict |
     return result
 
 
-def load_results(run: Run, dataset: dict | None = None) -> tuple[list[dict], list[str]]:
-    """Read every result in the workspace that belongs to one dataset and profile.
-
-    Args:
-        run: the running notebook.
-        dataset: facts of the dataset; results of another dataset or profile are left out, and said so.
+def load_results(store: Store) -> tuple[list[dict], list[str]]:
+    """Read every result in a store that belongs to its dataset and profile.
 
     Returns:
         Results with their prediction table under `predictions`, best accuracy first, and one sentence for each left out.
     """
     kept, left_out = [], []
-    for path in sorted((run.workspace / "results").glob("*/*/metrics.json")):
-        result = json.loads(path.read_text(encoding="utf-8"))
-        if why := _why_left_out(run, result, dataset):
+    for path in sorted(store.folder.glob("*/*/metrics.json")):
+        result = read_metrics(path)
+        if why := store.left_out(result):
             left_out.append(f"{result.get('title')} ({PROTOCOLS.get(result.get('protocol'), '?')}): {why}")
         else:
             result["predictions"] = pd.read_parquet(path.parent / "predictions.parquet")
@@ -156,17 +183,38 @@ def load_results(run: Run, dataset: dict | None = None) -> tuple[list[dict], lis
     return kept, left_out
 
 
-def dataset_of_results(run: Run) -> dict:
-    """Facts of the dataset that the newest result of this profile was judged on.
+def newest(folder: Path, profile: str, sha256: str | None = None) -> Store | None:
+    """A workspace's results of one profile, on the given dataset, or on the one that was judged last; None where there are none."""
+    found = [read_metrics(path) for path in folder.glob("*/*/metrics.json")]
+    found = [r for r in found if not outdated(r) and r["facts"]["profile"] == profile]
+    found = [r for r in found if sha256 in (None, r["dataset"]["sha256"])]
+    if not found:
+        return None
+    return Store(folder, profile, max(found, key=lambda result: result["created_at"])["dataset"])
+
+
+def open_store(run: Run, shipped: Path = SHIPPED) -> Store:
+    """What 07 shows: the workspace's results; where it has none for its dataset and profile, those that were shipped.
+
+    Args:
+        run: the running notebook. Where its workspace has stories, only results on these count as its own.
+        shipped: folder with a folder a profile; that of the run's own profile is taken if there is one, else the first of t4, cpu, smoke.
 
     Raises:
-        FileNotFoundError: there is no result of this profile yet.
+        FileNotFoundError: there is neither.
     """
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in (run.workspace / "results").glob("*/*/metrics.json")]
-    found = [result for result in found if result["facts"]["profile"] == run.profile.name]
+    file = run.workspace / FACTS
+    stories = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    if own := newest(run.workspace / "results", run.profile.name, stories and stories["sha256"]):
+        return dataclasses.replace(own, about=f"Computed in this workspace, profile {own.profile}.")
+    order = sorted(PROFILES, key=lambda name: (name != run.profile.name, list(PROFILES).index(name) * -1))
+    found = [shipped / name for name in order if (shipped / name / MANIFEST).exists()]
     if not found:
         raise FileNotFoundError(
-            f"There are no results of the profile {run.profile.name} in this workspace. Run any of the notebooks 04 to 06 first, "
-            "with the same PROFILE and WORKSPACE."
+            f"There are no results of the profile {run.profile.name} in this workspace, and none came with the project. Run any of "
+            "the notebooks 04 to 06 first, with the same PROFILE and WORKSPACE."
         )
-    return max(found, key=lambda result: result["created_at"])["dataset"]
+    manifest = json.loads((found[0] / MANIFEST).read_text(encoding="utf-8"))
+    about = f"Shipped with the project, profile {manifest['profile']}: this workspace has no results of the profile {run.profile.name} yet"
+    about += f" on its own stories ({stories['source']})." if stories else "."
+    return Store(found[0], manifest["profile"], manifest["dataset"], True, about)

@@ -4,50 +4,159 @@ from __future__ import annotations
 
 import pandas as pd
 
-from helpers.comparison.store import PROTOCOLS
+from helpers.comparison.approaches import APPROACHES
+from helpers.comparison.rendering import duration, number, percent
+from helpers.comparison.store import PROTOCOLS, Store
 from helpers.config import DATA
-from helpers.measuring import clock
+
+ROWS = {
+    "best": (),
+    "fast": ("fused_fast", "fused_fast_int8"),
+    "SetFit, tuned": ("setfit_tuned",),
+    "SetFit, as the seed ran it": ("setfit_seed",),
+    "LLM + head, LoRA": ("seqcls_lora_tuned",),
+    "LLM instructed, LoRA": ("instruct_lora_tuned", "instruct_lora_tuned_qa"),
+    "words": ("tfidf_svm",),
+    "untrained": ("instruct_untrained", "zero_shot"),
+}
+"""The answer's rows, one for each approach of the series, and the results that stand for it, the first that is there. `best` is found."""
 
 
-def leaderboard(results: list[dict], expected: dict[str, str] | None = None) -> pd.DataFrame:
-    """Table of results, best first, then what was not run.
+def by_protocol(results: list[dict], protocol: str) -> list[dict]:
+    """Results of one protocol, best accuracy first."""
+    return sorted((r for r in results if r["protocol"] == protocol), key=lambda r: -r["metrics"]["accuracy"])
 
-    Args:
-        results: from `load_results`, of one protocol.
-        expected: names of approaches and their titles; those without a result get a row that says so.
+
+def find_best(results: list[dict]) -> dict:
+    """The most accurate result: over five folds where any was run over five folds, else on the seed split."""
+    return (by_protocol(results, "five_fold") or by_protocol(results, "seed_split"))[0]
+
+
+def answer_rows(results: list[dict]) -> dict[str, dict | None]:
+    """The result that stands for each row of `ROWS`, over five folds where there is one, else on the seed split; None where there is none.
+
+    A row that would show the best one again is left out.
+    """
+    best = find_best(results)
+    of = {(r["approach"], r["protocol"]): r for r in results}
+    rows = {"best": best}
+    for name, approaches in ROWS.items():
+        keys = [(approach, protocol) for approach in approaches for protocol in ("five_fold", "seed_split")]
+        found = next((of[key] for key in keys if key in of), None)
+        if name != "best" and (found is None or found["approach"] != best["approach"]):
+            rows[name] = found
+    return rows
+
+
+def missing(store: Store) -> str:
+    """What is said of an approach without a result."""
+    return "not yet in the store" if store.shipped else "not run"
+
+
+def answer_table(store: Store, results: list[dict]) -> pd.DataFrame:
+    """At most eight rows, one for each approach of the series, with what it costs, and what others published beside it.
 
     Returns:
-        DataFrame of strings, ready to be shown.
+        DataFrame of strings for `rendering`; best first, then what has no result.
     """
-    rows = []
-    for r in results:
-        m, cost = r["metrics"], r["cost"]
-        spread = f" ± {m['accuracy_sd']:.1%}" if "accuracy_sd" in m else ""
-        train, predict = cost["train"] or {}, cost["predict"] or {}
-        memory = max((part.get("peak_gpu_gb") or part.get("peak_process_gb") or 0) for part in (train, predict))
-        rows.append(
-            {
-                "approach": r["title"],
-                "model": r["model"].split("/")[-1],
-                "trained on": ", ".join(f"{n} {source}" for source, n in r["training_set"].items() if n) or "nothing",
-                "accuracy": f"{m['accuracy']:.1%}{spread}",
-                "95 % interval": f"{m['accuracy_low']:.1%} to {m['accuracy_high']:.1%}",
-                "precision": f"{m['precision_weighted']:.3f}",
-                "recall": f"{m['recall_weighted']:.3f}",
-                "F1": f"{m['f1_weighted']:.3f}",
-                "macro F1": f"{m['f1_macro']:.3f}",
-                "top-3": f"{m['top3']:.1%}",
-                "training": clock(train["seconds"]) if train else "",
-                "ms a story": "" if cost["latency_ms"] is None else f"{cost['latency_ms']:.3g}",
-                "peak GB": f"{memory:.1f}" if memory else "",
-                "notes": r["notes"],
-            }
-        )
+    lines = []
+    published = published_results() if is_published_on(store.dataset) else None
+    rows = answer_rows(results)
+    ordered = sorted(rows.items(), key=lambda item: -(item[1]["metrics"]["accuracy"] if item[1] else -1))
+    for name, result in ordered:
+        several = result is not None and len(ROWS[name]) != 1
+        line = {"approach": f"{name}: {short_title(result)}" if several else name}
+        line |= measures(result) if result else {"accuracy": missing(store)}
+        if published is not None:
+            line |= _published_beside(published, name)
+        lines.append(line)
+    table = pd.DataFrame(lines).fillna("")
+    table = table[[name for name in table if table[name].any()]]
+    return in_bold(table, rows={0})
+
+
+def measures(result: dict) -> dict[str, str]:
+    """Accuracy, macro F1, top-3 and cost of one result, as the tables show them."""
+    m, cost = result["metrics"], result["cost"]
+    return {
+        "accuracy": percent(m["accuracy"]),
+        "95 % interval": f"{100 * m['accuracy_low']:.1f} to {percent(m['accuracy_high'])}",
+        "macro F1": f"{m['f1_macro']:.3f}",
+        "top-3": percent(m["top3"]),
+        "stories judged": f"{m['n']:,}",
+        "training": duration(training_seconds(result)) if training_seconds(result) else "",
+        "ms a story": number(cost["latency_ms"]) if cost["latency_ms"] else "",
+        "memory, GB": f"{memory_gb(result):.1f}" if memory_gb(result) else "",
+    }
+
+
+def training_seconds(result: dict) -> float | None:
+    """Seconds of one training: that of a fold, where there are several."""
+    train = result["cost"]["train"]
+    return train and train["seconds"] / max(len(result["metrics"].get("folds", [])), 1)
+
+
+def memory_gb(result: dict) -> float | None:
+    """Highest memory of training and prediction, 10^9 bytes: of the GPU where there was one, else of the process."""
+    parts = [part for part in (result["cost"]["train"], result["cost"]["predict"]) if part]
+    return max((part.get("peak_gpu_gb") or part.get("peak_process_gb") or 0 for part in parts), default=None)
+
+
+def short_title(result: dict) -> str:
+    """The registry's title of an approach, or the stored one's beginning."""
+    known = APPROACHES.get(result["approach"])
+    return known.title if known else result["title"][:60]
+
+
+def in_bold(table: pd.DataFrame, rows: set[int]) -> pd.DataFrame:
+    """Some rows of a table of strings in bold."""
+    bold = table.map(lambda cell: f"**{cell}**" if cell else cell)
+    return pd.concat([(bold if place in rows else table).iloc[[place]] for place in range(len(table))], ignore_index=True)
+
+
+def is_published_on(dataset: dict) -> bool:
+    """Whether the published figures are on this dataset: the real one, whole."""
+    return dataset["genres"] == 99 and dataset["rows"] >= 999
+
+
+def _published_beside(published: pd.DataFrame, name: str) -> dict[str, str]:
+    """The seed's own figure for one row of the answer, and the best that others published for it."""
+    of_row = published if name == "best" else published[published["row"] == name]
+    seed, others = of_row[of_row["project"] == "seed"], of_row[of_row["project"] != "seed"]
+    return {
+        "the seed's": percent(seed["accuracy"].max()) if len(seed) else "",
+        "best published": percent(others["accuracy"].max()) if len(others) else "",
+    }
+
+
+def leaderboard(store: Store, results: list[dict]) -> pd.DataFrame:
+    """Every result with every column, best first, then what was not run; strings for `rendering`, the best of each protocol in bold."""
+    rows, best = [], set()
+    for protocol, title in PROTOCOLS.items():
+        for r in by_protocol(results, protocol):
+            if not any(row["protocol"] == title for row in rows):
+                best.add(len(rows))
+            m = r["metrics"]
+            rows.append(
+                {
+                    "approach": r["title"],
+                    "protocol": title,
+                    "model": r["model"].split("/")[-1],
+                    "trained on": ", ".join(f"{n:,} {source}" for source, n in r["training_set"].items() if n) or "nothing",
+                    **measures(r),
+                    "± over folds": percent(m["accuracy_sd"]) if "accuracy_sd" in m else "",
+                    "precision": f"{m['precision_weighted']:.3f}",
+                    "recall": f"{m['recall_weighted']:.3f}",
+                    "F1": f"{m['f1_weighted']:.3f}",
+                    "device": f"{r['facts']['device']}, {r['facts']['dtype']}",
+                    "remarks": r["notes"],
+                }
+            )
     done = {r["approach"] for r in results}
-    for approach, title in (expected or {}).items():
-        if approach not in done:
-            rows.append({"approach": title, "accuracy": "not run"})
-    return pd.DataFrame(rows).fillna("").set_index("approach")
+    for name, approach in APPROACHES.items():
+        if approach.always and name not in done:
+            rows.append({"approach": approach.title, "accuracy": missing(store)})
+    return in_bold(pd.DataFrame(rows).fillna(""), best)
 
 
 def show(result: dict) -> str:

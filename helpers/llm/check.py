@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -86,10 +87,15 @@ class Check:
         )
 
 
-def read_checks(run: Run) -> pd.DataFrame:
-    """The saved tables of all approaches, one below the other: the first row of each (the base model) once, and what each adapter does."""
+def read_checks(run: Run, results: Path | None = None) -> pd.DataFrame:
+    """The saved tables of all approaches, one below the other: the first row of each (the base model) once, and what each adapter does.
+
+    Args:
+        run: the running notebook.
+        results: folder of a store; None for the workspace's own.
+    """
     tables = []
-    for path in sorted((run.workspace / "results").glob("*/qa.json")):
+    for path in sorted((results or run.workspace / "results").glob("*/qa.json")):
         rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
         tables.append(pd.DataFrame(rows).assign(approach=path.parent.name))
     if not tables:

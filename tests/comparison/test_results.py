@@ -7,15 +7,21 @@ datasets in one table.
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import f1_score
 
 from helpers import runtime
 from helpers.comparison import tables
-from helpers.comparison.metrics import compute_metrics, confusions, predictions_from_scores, score_table
+from helpers.comparison.approaches import APPROACHES
+from helpers.comparison.metrics import _macro_f1, compute_metrics, confusions, predictions_from_scores, score_table
 from helpers.comparison.paired import paired_test, versus
-from helpers.comparison.store import EXPECTED, dataset_of_results, load_results, read_result, save_result
+from helpers.comparison.store import Store, load_results, read_result, save_result
 from helpers.comparison.tables import published_results
 
 FACTS = {"source": "here", "sha256": "a" * 64, "rows": 4, "genres": 3}
+
+
+def store_of(run, facts=FACTS):
+    return Store(run.workspace / "results", run.profile.name, facts)
 
 
 def table(truth, ids=None):
@@ -61,6 +67,14 @@ def test_metrics_by_hand():
     assert m["accuracy_low"] <= 0.5 <= m["accuracy_high"]
 
 
+def test_macro_f1_of_resamples_is_scikit_learns():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        truth, predicted = rng.integers(0, 7, 30), rng.integers(0, 9, 30)
+        expected = f1_score(truth, predicted, average="macro", zero_division=0)
+        assert _macro_f1(truth, predicted, 9) == pytest.approx(expected)
+
+
 def test_interval_of_58_in_100_is_about_ten_points_either_way():
     m = compute_metrics(predictions(["A"] * 58 + ["B"] * 42, ["A"] * 100))
     assert m["accuracy_low"] == pytest.approx(0.48, abs=0.02) and m["accuracy_high"] == pytest.approx(0.68, abs=0.02)
@@ -93,7 +107,7 @@ def test_confusions_in_words():
 def test_store_keeps_what_can_be_recomputed(run):
     p = predictions(["A", "A", "B", "C"], ["A", "B", "B", "B"])
     saved = save(run, "one", p)
-    (loaded,), left_out = load_results(run, FACTS)
+    (loaded,), left_out = load_results(store_of(run))
     assert not left_out and compute_metrics(loaded["predictions"]) == saved["metrics"] == loaded["metrics"]
     assert saved["facts"]["profile"] == "smoke" and set(saved["facts"]["versions"]) == set(runtime.LIBRARIES)
 
@@ -104,7 +118,7 @@ def test_other_datasets_and_profiles_never_stand_beside_each_other(run, tmp_path
     save(run, "other", p, facts=FACTS | {"sha256": "b" * 64})
     run.facts = run.facts | {"profile": "t4"}
     save(run, "big", p)
-    kept, left_out = load_results(run, FACTS)
+    kept, left_out = load_results(store_of(run))
     assert [r["approach"] for r in kept] == ["mine"] and len(left_out) == 2
     assert any("another dataset" in line for line in left_out) and any("profile t4" in line for line in left_out)
 
@@ -127,15 +141,10 @@ def test_one_result_is_read_only_for_its_own_dataset(run):
 
 def test_leaderboard_shows_what_was_not_run(run):
     save(run, "tfidf_svm", predictions(["A", "B"], ["A", "B"]))
-    results, _ = load_results(run, FACTS)
-    board = tables.leaderboard(results, EXPECTED)
-    assert board.loc["SetFit (seed)", "accuracy"] == "not run" and board.iloc[0]["accuracy"] == "100.0%"
-    assert len(board) == len(EXPECTED)
-
-
-def test_no_results_names_the_notebooks_to_run(run):
-    with pytest.raises(FileNotFoundError, match="notebooks 04 to 06"):
-        dataset_of_results(run)
+    results, _ = load_results(store_of(run))
+    board = tables.leaderboard(store_of(run), results).set_index("approach")["accuracy"]
+    assert board["SetFit (seed)"] == "not run" and board.iloc[0] == "**100.0 %**"
+    assert len(board) == sum(approach.always for approach in APPROACHES.values())
 
 
 def test_the_seeds_table_is_there():
