@@ -94,13 +94,6 @@ def test_ids_do_not_depend_on_the_reader():
     assert stories.table_hash(strings) == stories.table_hash(numbers)
 
 
-def test_unknown_encoding_says_where(tmp_path):
-    path = tmp_path / "mine.csv"
-    path.write_bytes("id,title,story,genre\n1,A,caf\xe9,X\n".encode("cp1252"))
-    with pytest.raises(ValueError, match=r"mine.csv is not UTF-8: byte 0xe9 .* line 2"):
-        stories.read_csv(path)
-
-
 def test_missing_or_broken_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="STORIES_CSV"):
         stories.read_csv(tmp_path / "none.csv")
