@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from helpers.config import PROJECT, Profile, get_profile
+from helpers.terminal import relative
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Number types of matrix products by the name that `DTYPE` takes."""
@@ -113,15 +114,6 @@ def _default_workspace() -> Path:
             return drive / "story-genres"
         print("Drive is not mounted: the work is kept in this runtime only and is lost with it.")
     return PROJECT / "checkpoints"
-
-
-def relative(path: Path) -> str:
-    """A path as it may be shown: relative to the project or to Drive, never the layout of somebody's machine."""
-    path = Path(path).resolve()
-    for root in (PROJECT, Path("/content/drive/MyDrive")):
-        if path.is_relative_to(root):
-            return path.relative_to(root).as_posix() or "."
-    return path.name
 
 
 def _version(name: str) -> str:
