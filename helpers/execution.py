@@ -176,7 +176,11 @@ class _Client(PapermillNotebookClient):
         memory = f"its memory had reached {self.watch['cost'].peak_gb:.1f} of {psutil.virtual_memory().total / 1e9:.0f} GB"
         if code == -getattr(signal, "SIGKILL", 9):
             sure = _memory_kills() > self.watch["kills"]
-            why = "the system killed it because memory ran out" if sure else "it was killed, most often by the system for lack of memory"
+            why = (
+                "the system killed it because memory ran out"
+                if sure
+                else "it was killed, most often by the system for lack of memory"
+            )
             return f"{why}; {memory}. Take a smaller model, batch or PROFILE, or run less beside it"
         if code is not None and code < 0:
             return f"it crashed ({signal.Signals(-code).name}); {memory}"
@@ -280,5 +284,3 @@ def die_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=look, daemon=True).start()
-
-

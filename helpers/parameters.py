@@ -22,8 +22,12 @@ MODELS = {"LLM", "ENCODER", "LARGE_ENCODER", "LOCAL_MODEL"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add papermill's options for parameters to a command, its time-out, and the directory that relative paths mean."""
-    parser.add_argument("-p", dest="values", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter")
-    parser.add_argument("-r", dest="raw", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="the same, always text")
+    parser.add_argument(
+        "-p", dest="values", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter"
+    )
+    parser.add_argument(
+        "-r", dest="raw", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="the same, always text"
+    )
     parser.add_argument("-f", dest="files", action="append", default=[], metavar="FILE", help="a YAML file of parameters")
     parser.add_argument("-y", dest="texts", action="append", default=[], metavar="YAML", help="YAML text of parameters")
     parser.add_argument("--execution-timeout", type=int, metavar="SECONDS", help="the longest that one cell may take")
@@ -50,7 +54,9 @@ def given(arguments: argparse.Namespace) -> dict:
 def _mapping(text: str, where: str) -> dict:
     content = yaml.load(text, Loader=NoDatesSafeLoader) or {}
     if not isinstance(content, dict):
-        raise ValueError(f"{where} holds {type(content).__name__} where parameters were expected: write NAME: value, one a line.")
+        raise ValueError(
+            f"{where} holds {type(content).__name__} where parameters were expected: write NAME: value, one a line."
+        )
     return content
 
 

@@ -21,11 +21,8 @@ import papermill
 
 from helpers import execution, terminal
 from helpers.config import PROFILES, PROJECT, REPOSITORY
-<<<<<<< HEAD
-=======
 from helpers.parameters import absolute, add_arguments, check_known, given
 from helpers.terminal import clock, relative
->>>>>>> b3849d4 (A notebook's failed cell, dead kernel and late cell end alike, told apart and marked; grids of runs on Dask; results shown as they come)
 
 NOTEBOOKS = ("01_clean", "02_paraphrase", "03_synthetic_groq", "04_seqcls_lora", "05_instruct_lora", "06_setfit", "07_compare")
 FOLDER = PROJECT / "notebooks"

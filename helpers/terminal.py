@@ -105,7 +105,9 @@ def last_screen(workspace: Path, page: Path | None = None, console: Console | No
         if count > len(results):
             console.print(f"and {count - len(results)} more", style="dim", highlight=False)
         if len({result["metrics"]["n"] for result in results}) > 1:
-            console.print("Not all were judged on the same stories: 5-fold judges every story, the seed split a tenth.", style="dim")
+            console.print(
+                "Not all were judged on the same stories: 5-fold judges every story, the seed split a tenth.", style="dim"
+            )
     if page:
         console.print(f"The whole comparison: {relative(page)}", highlight=False, soft_wrap=True)
 

@@ -55,7 +55,13 @@ def _close(following: Following, table_at: str, console) -> int:
     console.print(report.table(following))
     for row in report.in_order(following):
         if row["state"] == FAILED:
-            console.print(f"failed: {row['name']}: {report.failure(row['error'])}", style="red", markup=False, highlight=False, soft_wrap=True)
+            console.print(
+                f"failed: {row['name']}: {report.failure(row['error'])}",
+                style="red",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
             job = following.jobs[row["key"]]
             console.print(f"        {RunFolder(job.workspace, job.slug).path}/notebook.ipynb", highlight=False, soft_wrap=True)
     report.write_csv(following, table_at)
@@ -72,7 +78,9 @@ def _close(following: Following, table_at: str, console) -> int:
 def list_runs(arguments: argparse.Namespace) -> int:
     """Print the runs of a grid, and which of them are finished."""
     for job in _read(arguments):
-        print(f"{'finished' if RunFolder(job.workspace, job.slug).finished(job.key) else 'open':<9} {job.name}   {job.workspace}")
+        print(
+            f"{'finished' if RunFolder(job.workspace, job.slug).finished(job.key) else 'open':<9} {job.name}   {job.workspace}"
+        )
     return 0
 
 
@@ -94,7 +102,9 @@ def _shared_folder(jobs: list[Job]) -> str:
 def _described(declared: list[dict]) -> str:
     if not declared:
         return "no worker yet"
-    kinds = [", ".join(f"{name} {amount:.3g}" for name, amount in sorted(had.items())) or "nothing declared" for had in declared]
+    kinds = [
+        ", ".join(f"{name} {amount:.3g}" for name, amount in sorted(had.items())) or "nothing declared" for had in declared
+    ]
     return "; ".join(f"{kinds.count(kind)} worker{'s' * (kinds.count(kind) > 1)} ({kind})" for kind in dict.fromkeys(kinds))
 
 
@@ -108,7 +118,9 @@ def main() -> int:
     command = commands.choices["run"]
     command.add_argument("--cluster", help="tcp://host:port of a Dask scheduler; without it, this machine")
     command.add_argument("--workers", type=int, default=1, help="workers on this machine (1)")
-    command.add_argument("--side-by-side", type=int, default=1, help="runs at once on each of them, if their memory suffices (1)")
+    command.add_argument(
+        "--side-by-side", type=int, default=1, help="runs at once on each of them, if their memory suffices (1)"
+    )
     growing = commands.add_parser("growth", help="measure what a run costs beyond its own work")
     growing.add_argument("--sizes", type=int, nargs="+", default=[1, 10, 100, 1000])
     growing.add_argument("--workers", type=int, default=2)

@@ -39,7 +39,9 @@ def connect(address: str | None = None, workers: int = 1, side_by_side: int = 1)
         try:
             client = Client(address, timeout=20, name="grid")
         except (OSError, TimeoutError) as error:
-            raise OSError(f"No Dask scheduler answers at {address}: start one with `dask scheduler`, or leave --cluster out.") from error
+            raise OSError(
+                f"No Dask scheduler answers at {address}: start one with `dask scheduler`, or leave --cluster out."
+            ) from error
         with client:
             client.register_plugin(_Project(str(PROJECT)))
             yield client
@@ -62,7 +64,10 @@ def connect(address: str | None = None, workers: int = 1, side_by_side: int = 1)
     scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:8787"}}
     with warnings.catch_warnings(), dask.config.set(quiet):
         warnings.filterwarnings("ignore", message="Port 8787 is already in use")
-        with SpecCluster(workers=spec, scheduler=scheduler, silence_logs=logging.CRITICAL) as cluster, Client(cluster, name="grid") as client:
+        with (
+            SpecCluster(workers=spec, scheduler=scheduler, silence_logs=logging.CRITICAL) as cluster,
+            Client(cluster, name="grid") as client,
+        ):
             yield client
 
 

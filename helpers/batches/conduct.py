@@ -69,9 +69,7 @@ def conduct(client: Client, jobs: list[Job], show=lambda following, row: None, w
     def hand_out(job: Job):
         wanted = {name: amount for name, amount in job.needs.items() if not declared or any(name in had for had in declared)}
         task = f"{job.slug}-{session[:8]}"
-        future = client.submit(
-            work, job, session, key=task, resources=wanted, retries=1, priority=ranks[job.key], pure=False
-        )
+        future = client.submit(work, job, session, key=task, resources=wanted, retries=1, priority=ranks[job.key], pure=False)
         futures[task] = job.key, future
         future.add_done_callback(ended.put)
 
@@ -160,7 +158,12 @@ def _hear(following: Following, about: dict) -> None:
 
 
 def _about(job: Job, state: str, why: str) -> dict:
-    return {"name": job.name, "key": job.key, "state": state, "error": {"kind": state, "cell": None, "line": "", "name": "", "value": why}}
+    return {
+        "name": job.name,
+        "key": job.key,
+        "state": state,
+        "error": {"kind": state, "cell": None, "line": "", "name": "", "value": why},
+    }
 
 
 def _row(future: Future, job: Job) -> dict:

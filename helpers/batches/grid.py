@@ -1,17 +1,17 @@
 """The table of runs: a YAML file with notebooks and the parameters that they are to be run with, every combination of them.
 
-    workspace: checkpoints/cpu            # of every run; may hold parameters: checkpoints/seed-{SEED}
-    parameters: {PROFILE: cpu}            # for every notebook that has them
-    needs: {memory: 4}                    # GB of 10^9 bytes, and GPU: 1 where one is needed
-    execution_timeout: 7200               # seconds that one cell may take
-    runs:
-      - notebook: 01_clean
-      - notebook: 04_seqcls_lora          # a name or number of the project, or the path or address of any notebook
-        id: head                          # what `after` calls it; the notebook's name by default
-        grid: {VARIANT: [tuned, seed]}    # every combination of these
-        parameters: {QUESTIONS: 20}       # the same for all of them
-        only: folds                       # execute only the cells with this tag, besides those down to the parameters
-        after: [01_clean]                 # what must be finished before; "all" for everything above
+workspace: checkpoints/cpu            # of every run; may hold parameters: checkpoints/seed-{SEED}
+parameters: {PROFILE: cpu}            # for every notebook that has them
+needs: {memory: 4}                    # GB of 10^9 bytes, and GPU: 1 where one is needed
+execution_timeout: 7200               # seconds that one cell may take
+runs:
+  - notebook: 01_clean
+  - notebook: 04_seqcls_lora          # a name or number of the project, or the path or address of any notebook
+    id: head                          # what `after` calls it; the notebook's name by default
+    grid: {VARIANT: [tuned, seed]}    # every combination of these
+    parameters: {QUESTIONS: 20}       # the same for all of them
+    only: folds                       # execute only the cells with this tag, besides those down to the parameters
+    after: [01_clean]                 # what must be finished before; "all" for everything above
 """
 
 from __future__ import annotations
@@ -193,7 +193,9 @@ def _checked(content, path: str) -> list[dict]:
     if not isinstance(content, dict) or not content.get("runs"):
         raise ValueError(f"{path} holds no runs; see grids/README.md for what a grid looks like.")
     entries = content["runs"]
-    for what, keys, allowed in [("the grid", content, _OF_GRID)] + [(f"run {n}", e, _OF_ENTRY) for n, e in enumerate(entries, 1)]:
+    for what, keys, allowed in [("the grid", content, _OF_GRID)] + [
+        (f"run {n}", e, _OF_ENTRY) for n, e in enumerate(entries, 1)
+    ]:
         if not isinstance(keys, dict):
             raise ValueError(f"{path}, {what}: {keys!r} is no mapping; write `- notebook: 01_clean`.")
         check_known(keys, allowed, f"{path}, {what}:")
@@ -216,7 +218,9 @@ def _before(entry: dict, groups: dict[str, list[Job]], jobs: list[Job], where: s
         return list(jobs)
     names = [names] if isinstance(names, str) else names
     if missing := [name for name in names if name not in groups]:
-        raise ValueError(f"{where}: after: {missing[0]!r} is not the notebook or id of a run above it ({', '.join(groups) or 'none'}).")
+        raise ValueError(
+            f"{where}: after: {missing[0]!r} is not the notebook or id of a run above it ({', '.join(groups) or 'none'})."
+        )
     return [job for name in names for job in groups[name]]
 
 
@@ -249,7 +253,9 @@ def _dataset(csv: str | None) -> str:
     """Hash of the stories that a run may read: the CSV where there is one, and what comes with the project (results left out)."""
     if str(csv) not in _hashes:
         digest = hashlib.sha256()
-        for path in sorted(path for path in DATA.rglob("*") if path.is_file() and "results" not in path.relative_to(DATA).parts):
+        for path in sorted(
+            path for path in DATA.rglob("*") if path.is_file() and "results" not in path.relative_to(DATA).parts
+        ):
             digest.update(path.read_bytes())
         if csv:
             try:

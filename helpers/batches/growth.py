@@ -32,12 +32,17 @@ def leave_record(job: Job, session: str) -> dict:
 
 def simulated(count: int, workspace: Path) -> list[Job]:
     """So many runs of a notebook of one line, each with a parameter of its own."""
-    cells = [nbformat.v4.new_code_cell("NUMBER = 0", metadata={"tags": ["parameters"]}), nbformat.v4.new_code_cell("print(NUMBER)")]
+    cells = [
+        nbformat.v4.new_code_cell("NUMBER = 0", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell("print(NUMBER)"),
+    ]
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
     source, code = nbformat.writes(notebook), code_version()
     jobs = []
     for number in range(count):
-        jobs.append(Job(f"short NUMBER={number}", "short.ipynb", source, {"NUMBER": number}, str(workspace), f"{number:08d}", code))
+        jobs.append(
+            Job(f"short NUMBER={number}", "short.ipynb", source, {"NUMBER": number}, str(workspace), f"{number:08d}", code)
+        )
     return jobs
 
 

@@ -1,6 +1,6 @@
 """The process of one run: papermill and its kernel. Started by `work`, which writes the order to it and reads what it says.
 
-    python -m helpers.batches.process < order.json
+python -m helpers.batches.process < order.json
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ import json
 import sys
 from pathlib import Path
 
-sys.modules.setdefault("rfc3987_syntax", None)  # jsonschema would compile a grammar with it, which takes longer than all the rest
+sys.modules.setdefault(
+    "rfc3987_syntax", None
+)  # jsonschema would compile a grammar with it, which takes longer than all the rest
 
 import nbformat
 import papermill
@@ -37,7 +39,9 @@ def main(order: dict) -> None:
     cost, error = execution.Cost(), None
     try:
         if (here := code_version()) != order["code"]:
-            what = f"this worker has another version of helpers/ ({here[:8]}) than the grid was started with ({order['code'][:8]})"
+            what = (
+                f"this worker has another version of helpers/ ({here[:8]}) than the grid was started with ({order['code'][:8]})"
+            )
             raise execution.NotebookFailed("other code", None, "", "other code", what)
         execution.execute(
             notebook,
@@ -54,7 +58,14 @@ def main(order: dict) -> None:
     except Exception as failure:  # a notebook that cannot be read or has no kernel: the grid goes on with the others
         error = {"kind": "not begun", "cell": None, "line": "", "name": type(failure).__name__, "value": str(failure)}
     state = "failed" if error else "finished"
-    say(outcome={"state": state, "error": error, "results": results_of(workspace, folder.name), "peak_gb": round(cost.peak_gb, 2)})
+    say(
+        outcome={
+            "state": state,
+            "error": error,
+            "results": results_of(workspace, folder.name),
+            "peak_gb": round(cost.peak_gb, 2),
+        }
+    )
 
 
 def results_of(workspace: Path, run: str) -> list[dict]:
@@ -64,7 +75,9 @@ def results_of(workspace: Path, run: str) -> list[dict]:
         result = json.loads(path.read_text(encoding="utf-8"))
         if result.get("facts", {}).get("grid_run") == run:
             kept = {name: result[name] for name in ("approach", "protocol", "title")}
-            metrics = {name: result["metrics"].get(name) for name in ("n", "accuracy", "accuracy_low", "accuracy_high", "f1_macro")}
+            metrics = {
+                name: result["metrics"].get(name) for name in ("n", "accuracy", "accuracy_low", "accuracy_high", "f1_macro")
+            }
             found.append(kept | {"metrics": metrics})
     return found
 

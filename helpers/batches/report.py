@@ -41,7 +41,9 @@ class Screen:
         """Print a run that has ended, and bring the live line up to date."""
         if row and row["state"] != SKIPPED:
             done = f"[{len(following.rows):>{len(str(len(following.jobs)))}} of {len(following.jobs)}]"
-            self.console.print(Text.assemble((f"{done} ", "dim"), (row["state"], _COLOURS[row["state"]]), f"  {told(row)}"), soft_wrap=True)
+            self.console.print(
+                Text.assemble((f"{done} ", "dim"), (row["state"], _COLOURS[row["state"]]), f"  {told(row)}"), soft_wrap=True
+            )
         if self.console.is_terminal:
             self.live.update(Text(live_line(following), overflow="ellipsis", no_wrap=True), refresh=True)
 
@@ -67,7 +69,10 @@ def told(row: dict) -> str:
 def _outcome(row: dict) -> str:
     if row.get("error"):
         return failure(row["error"])
-    return "; ".join(f"{r['title']}, {r['protocol'].replace('_', ' ')} {100 * r['metrics']['accuracy']:.1f} %" for r in row.get("results", []))
+    return "; ".join(
+        f"{r['title']}, {r['protocol'].replace('_', ' ')} {100 * r['metrics']['accuracy']:.1f} %"
+        for r in row.get("results", [])
+    )
 
 
 def failure(error: dict) -> str:
@@ -80,12 +85,21 @@ def failure(error: dict) -> str:
 def table(following: Following) -> Table:
     """Every run of a grid: how it stands, what it took, and what came of it."""
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    for heading, side in (("run", "left"), ("", "left"), ("time", "right"), ("peak GB", "right"), ("tries", "right"), ("results", "left")):
+    for heading, side in (
+        ("run", "left"),
+        ("", "left"),
+        ("time", "right"),
+        ("peak GB", "right"),
+        ("tries", "right"),
+        ("results", "left"),
+    ):
         shown.add_column(heading, justify=side, overflow="fold" if heading in ("run", "results") else "ellipsis")
     for row in in_order(following):
         numbers = [clock(row["seconds"]) if "seconds" in row else "", f"{row['peak_gb']:.1f}" if row.get("peak_gb") else ""]
         state = f"[{_COLOURS[row['state']]}]{row['state']}[/]"
-        shown.add_row(escape(row["name"]), state, *numbers, str(row.get("tries", "")), escape("" if row.get("error") else _outcome(row)))
+        shown.add_row(
+            escape(row["name"]), state, *numbers, str(row.get("tries", "")), escape("" if row.get("error") else _outcome(row))
+        )
     return shown
 
 
@@ -98,15 +112,38 @@ def write_csv(following: Following, path: str) -> None:
     """The table as CSV, one row a run and one column a parameter, at a path or an address."""
     rows = in_order(following)
     names = sorted({name for key in following.jobs for name in following.jobs[key].parameters})
-    columns = ["run", "state", "notebook", *names, "workspace", "folder", "seconds", "peak_gb", "tries", "worker", "started_at", "results", "error"]
+    columns = [
+        "run",
+        "state",
+        "notebook",
+        *names,
+        "workspace",
+        "folder",
+        "seconds",
+        "peak_gb",
+        "tries",
+        "worker",
+        "started_at",
+        "results",
+        "error",
+    ]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns)
     writer.writeheader()
     for row in rows:
         job = following.jobs[row["key"]]
-        about = {"run": job.name, "state": row["state"], "notebook": job.notebook, "workspace": job.workspace, "folder": f"runs/{job.slug}"}
+        about = {
+            "run": job.name,
+            "state": row["state"],
+            "notebook": job.notebook,
+            "workspace": job.workspace,
+            "folder": f"runs/{job.slug}",
+        }
         taken = {name: row.get(name) for name in ("seconds", "peak_gb", "tries", "worker", "started_at")}
-        ended = {"results": "" if row.get("error") else _outcome(row), "error": failure(row["error"]) if row.get("error") else ""}
+        ended = {
+            "results": "" if row.get("error") else _outcome(row),
+            "error": failure(row["error"]) if row.get("error") else "",
+        }
         writer.writerow(about | job.parameters | taken | ended)
     fs, place = fsspec.core.url_to_fs(path)
     fs.makedirs(place.rsplit("/", 1)[0], exist_ok=True)

@@ -105,7 +105,13 @@ def _in_process(job: Job, folder: RunFolder, lease: Lease, wanted) -> dict:
         shutil.rmtree(here, ignore_errors=True)
     outcome = heard.get("outcome") or {
         "state": "failed",
-        "error": {"kind": "dead process", "cell": None, "line": "", "name": "", "value": f"its process ended with status {process.returncode}"},
+        "error": {
+            "kind": "dead process",
+            "cell": None,
+            "line": "",
+            "name": "",
+            "value": f"its process ended with status {process.returncode}",
+        },
         "results": [],
     }
     if stopped:
