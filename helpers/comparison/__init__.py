@@ -3,6 +3,7 @@
 Notebook 07 reads the store; `figures` draws, everything else is exported here.
 """
 
+from helpers.comparison.folds import chosen_folds, save_fold
 from helpers.comparison.metrics import compute_metrics, confusions, predictions_from_scores, score_table
 from helpers.comparison.paired import paired_test, versus
 from helpers.comparison.store import EXPECTED, PROTOCOLS, dataset_of_results, load_results, read_result, save_result
@@ -13,6 +14,7 @@ __all__ = [
     "EXPECTED",
     "PROTOCOLS",
     "Trials",
+    "chosen_folds",
     "compute_metrics",
     "confusions",
     "dataset_of_results",
@@ -22,6 +24,7 @@ __all__ = [
     "predictions_from_scores",
     "published_results",
     "read_result",
+    "save_fold",
     "save_result",
     "score_table",
     "show",
