@@ -1,9 +1,12 @@
 """What the seven notebooks share: one definition of everything that is not the method itself.
 
-Five modules that all notebooks stand on, and a room for each part of the story; imports run one way, up this list.
+A few modules that all notebooks stand on, and a room for each part of the story; imports run one way, up this list.
 
 =================  ===============================================================================
 `config`           the profiles (smoke, cpu, t4) and the project's public address
+`terminal`         times, paths, results as they come, the last screen
+`execution`        one notebook through papermill: a failed cell, a dead kernel and a time-out told apart
+`parameters`       notebook parameters on a command line, as papermill takes them
 `runtime`          Colab or not, the workspace, device and number type, seeds
 `measuring`        what a block of code costs: seconds, memory, milliseconds a story
 `models`           where pretrained weights come from: the Hub, a folder, or a package
@@ -16,6 +19,7 @@ Five modules that all notebooks stand on, and a room for each part of the story;
 `fewshot`          06: SetFit, fusion, the classifiers by their parts
 `benchmarks`       speed and memory (`make bench`, `make bench-llm`)
 `series`           run the notebooks in order, and record them
+`batches`          many runs: grids, on one machine or on a cluster (`make grid`)
 =================  ===============================================================================
 """
 

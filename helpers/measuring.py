@@ -12,6 +12,7 @@ import psutil
 import torch
 
 from helpers.runtime import device_name, find_device
+from helpers.terminal import clock
 
 
 @dataclass
@@ -95,13 +96,6 @@ def laps_ms(predict, items: list) -> np.ndarray:
 def latency_ms(predict, items: list, most: int = 20) -> float:
     """Median of `laps_ms` over up to `most` items."""
     return float(np.median(laps_ms(predict, items[:most])))
-
-
-def clock(seconds: float) -> str:
-    """Seconds as `min:ss`, or `h:mm:ss` from an hour on."""
-    minutes, rest = divmod(int(round(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def progress_line(step: int, steps: int, seconds: float, extra: str = "") -> str:

@@ -19,6 +19,7 @@ import torch
 
 from helpers.colab import DRIVE, drive_mounted, in_colab
 from helpers.config import PROJECT, Profile, get_profile
+from helpers.terminal import relative
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Number types of matrix products by the name that `DTYPE` takes."""
@@ -120,15 +121,6 @@ def _refuse_unmounted_drive(folder: Path) -> None:
             f"WORKSPACE={str(folder)!r} is on Drive, and Drive is not mounted. Run the setup cell again and allow it, or set "
             "WORKSPACE = None to work in this runtime only, which loses the work with it."
         )
-
-
-def relative(path: Path) -> str:
-    """A path as it may be shown: relative to the project or to Drive, never the layout of somebody's machine."""
-    path = Path(path).resolve()
-    for root in (PROJECT, DRIVE):
-        if path.is_relative_to(root):
-            return path.relative_to(root).as_posix() or "."
-    return path.name
 
 
 def _version(name: str) -> str:

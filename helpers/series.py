@@ -18,16 +18,15 @@ import time
 from pathlib import Path
 
 import nbformat
-from traitlets.config import Config
+import papermill
 
+from helpers import execution, terminal
 from helpers.config import PROFILES, PROJECT, REPOSITORY
-from helpers.measuring import clock
-from helpers.runtime import relative
+from helpers.parameters import absolute, add_arguments, check_known, given
+from helpers.terminal import clock, relative
 
 NOTEBOOKS = ("01_clean", "02_paraphrase", "03_synthetic_groq", "04_seqcls_lora", "05_instruct_lora", "06_setfit", "07_compare")
 FOLDER = PROJECT / "notebooks"
-_QUIET_KERNEL = Config({"KernelManager": {"transport": "ipc" if os.name == "posix" else "tcp"}})
-"""Kernels talk through files of the user's own; over TCP, Jupyter warns of everyone who can listen, once a notebook."""
 _KEPT_METADATA = ("tags", "cellView")
 """Of a recorded cell: the tag of the parameters, and that Colab folds the setup cell."""
 
@@ -45,7 +44,14 @@ def choose(only: str) -> list[str]:
     return [name for name in NOTEBOOKS if not wanted or name in wanted or name.split("_")[0] in wanted]
 
 
-def run(profile: str, only: str = "", workspace: Path | None = None, parameters: dict | None = None) -> Path:
+def run(
+    profile: str,
+    only: str = "",
+    workspace: Path | None = None,
+    parameters: dict | None = None,
+    base: Path | None = None,
+    timeout: int | None = None,
+) -> Path:
     """Execute notebooks in order; executed copies and an HTML page of the comparison go to the workspace.
 
     Args:
@@ -54,51 +60,47 @@ def run(profile: str, only: str = "", workspace: Path | None = None, parameters:
         workspace: `checkpoints/<profile>` by default.
         parameters: notebook parameters by notebook name, such as `{"01_clean": {"GENRES": 4}}`; under `""` those of every notebook that
             has them.
+        base: the directory that relative paths mean, in `workspace`, in parameters and in `STORIES_CSV`; the current one by default.
+        timeout: seconds that one cell may take.
 
     Returns:
         The folder with the executed notebooks.
 
     Raises:
+        ValueError: no chosen notebook has a parameter.
         SystemExit: a notebook failed; its error is printed, what ran before it is kept.
     """
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
-
-    workspace = Path(workspace or PROJECT / "checkpoints" / profile).resolve()
+    base, names, values_of = Path(base or Path.cwd()), choose(only), parameters or {}
+    workspace = (base / (workspace or PROJECT / "checkpoints" / profile)).resolve()
+    known = {name: papermill.inspect_notebook(FOLDER / f"{name}.ipynb") for name in names}
+    check_known(values_of.get("", {}), {key for of_notebook in known.values() for key in of_notebook}, "no chosen notebook")
     out = workspace / "notebooks"
     out.mkdir(parents=True, exist_ok=True)
-    os.environ |= {"HEADLESS": "1", "PYTHONWARNINGS": "ignore", "TOKENIZERS_PARALLELISM": "false"}
     if csv := os.environ.get("STORIES_CSV"):
-        os.environ["STORIES_CSV"] = str(Path(csv).resolve())
-    begin = time.perf_counter()
-    names = choose(only)
+        os.environ["STORIES_CSV"] = str((base / csv).resolve())
+    begin, arrivals = time.perf_counter(), terminal.Arrivals(workspace)
     for name in names:
         print(f"=== {name}   ({clock(time.perf_counter() - begin)} so far)", flush=True)
-        values = {"PROFILE": profile, "WORKSPACE": str(workspace)}
-        known = papermill.inspect_notebook(FOLDER / f"{name}.ipynb")
-        values |= {key: value for key, value in (parameters or {}).get("", {}).items() if key in known}
-        values |= (parameters or {}).get(name, {})
+        values = {"PROFILE": profile} | {key: value for key, value in values_of.get("", {}).items() if key in known[name]}
+        values = absolute(values | values_of.get(name, {}), base) | {"WORKSPACE": str(workspace)}
         try:
-            papermill.execute_notebook(
+            execution.execute(
                 FOLDER / f"{name}.ipynb",
                 out / f"{name}.ipynb",
-                parameters=values,
-                cwd=str(FOLDER),
-                kernel_name="python3",
-                language="python",
-                stdout_file=sys.stdout,
-                stderr_file=sys.stderr,
-                progress_bar=False,
-                config=_QUIET_KERNEL,
+                values,
+                log=out / "log.txt",
+                cwd=FOLDER,
+                echo=sys.stdout,
+                timeout=timeout,
             )
-        except PapermillExecutionError as error:
-            print(f"\n{name} failed: {error.ename}: {error.evalue}\nSee {relative(out / name)}.ipynb.", file=sys.stderr)
+        except execution.NotebookFailed as failure:
+            print(f"\n{name}: {failure}\nSee {relative(out / name)}.ipynb.", file=sys.stderr)
             raise SystemExit(1) from None
+        for result in arrivals.new():
+            print(terminal.result_line(result), flush=True)
     print(f"=== done in {clock(time.perf_counter() - begin)}", flush=True)
     if "07_compare" in names:
-        page = _to_html(out / "07_compare.ipynb")
-        _print_leaderboard(workspace)
-        print(f"The rendered comparison: {relative(page)}")
+        terminal.last_screen(workspace, _to_html(out / "07_compare.ipynb"))
     return out
 
 
@@ -109,16 +111,6 @@ def _to_html(notebook: Path) -> Path:
     page = notebook.with_suffix(".html")
     page.write_text(body, encoding="utf-8")
     return page
-
-
-def _print_leaderboard(workspace: Path) -> None:
-    for path in sorted((workspace / "results").glob("*/*/metrics.json")):
-        result = json.loads(path.read_text(encoding="utf-8"))
-        m = result["metrics"]
-        print(
-            f"{result['title']:<45} {result['protocol']:<11} accuracy {m['accuracy']:6.1%}  "
-            f"({m['accuracy_low']:.1%} to {m['accuracy_high']:.1%})  macro F1 {m['f1_macro']:.3f}  top-3 {m['top3']:.1%}"
-        )
 
 
 def record(workspace: Path, only: str = "") -> None:
@@ -202,6 +194,7 @@ def main() -> None:
     runs.add_argument("--profile", default="smoke", choices=PROFILES)
     runs.add_argument("--only", default="", help='numbers or names, such as "01 06 07"')
     runs.add_argument("--workspace", type=Path)
+    add_arguments(runs)
     runs.add_argument("--parameters", type=json.loads, default={}, help='JSON, such as {"04_seqcls_lora": {"VARIANT": "seed"}}')
     records = commands.add_parser("record", help="make the executed notebooks of a workspace the committed ones")
     records.add_argument("--workspace", type=Path, default=PROJECT / "checkpoints" / "smoke")
@@ -210,7 +203,11 @@ def main() -> None:
     addresses.add_argument("repository", nargs="?", default="", help="owner/name; by default that of the origin remote")
     arguments = parser.parse_args()
     if arguments.command == "run":
-        run(arguments.profile, arguments.only, arguments.workspace, arguments.parameters)
+        of_all = given(arguments)
+        workspace = arguments.workspace or of_all.pop("WORKSPACE", None)
+        profile = of_all.pop("PROFILE", arguments.profile)
+        of_each = arguments.parameters | {"": arguments.parameters.get("", {}) | of_all}
+        run(profile, arguments.only, workspace, of_each, arguments.base, arguments.execution_timeout)
     elif arguments.command == "record":
         record(arguments.workspace, arguments.only)
     else:
