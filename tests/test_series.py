@@ -4,6 +4,7 @@ Written for: notebooks that work alone and not in a row.
 """
 
 import json
+import subprocess
 
 import nbformat
 import pandas as pd
@@ -126,6 +127,8 @@ def test_executed_notebooks_can_be_recorded(workspace, tmp_path, monkeypatch):
         notebook = nbformat.read(tmp_path / f"{name}.ipynb", as_version=4)
         assert not any("injected-parameters" in cell.metadata.get("tags", []) for cell in notebook.cells)
         assert "papermill" not in notebook.metadata
+        setup = next(cell for cell in notebook.cells if cell.cell_type == "code")
+        assert setup.metadata == {"cellView": "form"}, "Colab folds the setup cell"
 
 
 def test_part_of_the_series():
@@ -141,17 +144,54 @@ def test_a_failing_notebook_stops_with_its_error(tmp_path, capsys):
     assert "Run notebook 01_clean first" in capsys.readouterr().err
 
 
-def test_the_address_is_written_everywhere(tmp_path, monkeypatch):
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A project with the placeholder in its files."""
     (tmp_path / "helpers").mkdir()
     (tmp_path / "notebooks").mkdir()
     for path in ("helpers/config.py", "README.md", "notebooks/01_clean.ipynb"):
         (tmp_path / path).write_text(f"at {series.REPOSITORY}!")
     monkeypatch.setattr(series, "PROJECT", tmp_path)
     monkeypatch.setattr(series, "FOLDER", tmp_path / "notebooks")
+    return tmp_path
+
+
+def written(folder):
+    return {(folder / path).read_text() for path in ("helpers/config.py", "README.md", "notebooks/01_clean.ipynb")}
+
+
+def test_the_address_is_written_everywhere(elsewhere):
     series.address("me/mine")
-    assert all(
-        (tmp_path / path).read_text() == "at me/mine!"
-        for path in ("helpers/config.py", "README.md", "notebooks/01_clean.ipynb")
-    )
+    assert written(elsewhere) == {"at me/mine!"}
     with pytest.raises(ValueError, match="owner/name"):
         series.address("nonsense")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://github.com/me/mine.git",
+        "https://github.com/me/mine",
+        "https://me:a-token@github.com/me/mine/",
+        "git@github.com:me/mine.git",
+        "ssh://git@github.com:22/me/mine.git",
+    ],
+)
+def test_the_address_may_come_from_the_origin_remote(elsewhere, url):
+    subprocess.run(["git", "init", "-q", str(elsewhere)], check=True)
+    subprocess.run(["git", "-C", str(elsewhere), "remote", "add", "origin", url], check=True)
+    series.address()
+    assert written(elsewhere) == {"at me/mine!"}
+
+
+@pytest.mark.parametrize(
+    "url", [None, "https://me:a-token@example.org/me/mine.git", "../mine", "https://notgithub.com/me/mine"]
+)
+def test_an_origin_that_is_no_address_on_github_is_told(elsewhere, url):
+    subprocess.run(["git", "init", "-q", str(elsewhere)], check=True)
+    if url:
+        subprocess.run(["git", "-C", str(elsewhere), "remote", "add", "origin", url], check=True)
+    with pytest.raises(ValueError, match="make address REPOSITORY=owner/name") as error:
+        series.address()
+    assert "a-token" not in str(error.value)
+    assert written(elsewhere) == {f"at {series.REPOSITORY}!"}
