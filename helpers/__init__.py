@@ -2,14 +2,11 @@
 
 A few modules that all notebooks stand on, and a room for each part of the story; imports run one way, up this list.
 
-=================  ===============================================================================
-`config`           the profiles (smoke, cpu, t4) and the project's public address
-`terminal`         times, paths, results as they come, the last screen
-`execution`        one notebook through papermill: a failed cell, a dead kernel and a time-out told apart
-`parameters`       notebook parameters on a command line, as papermill takes them
+=================  ========================================================================`workspace`        the folder that keeps everything: its marker, writing so that nothing is half there
 `runtime`          Colab or not, the workspace, device and number type, seeds
 `measuring`        what a block of code costs: seconds, memory, milliseconds a story
 `models`           where pretrained weights come from: the Hub, a folder, or a package
+`checkpoints`      which checkpoints of a training that was cut off are whole
 `training`         long trainings: kept, continued, never repeated
 `stories`          01: load, validate, audit, clean, split, fold and chunk the stories
 `comparison`       07: metrics and paired tests, trials on validation, the results store, tables, figures

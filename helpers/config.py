@@ -56,6 +56,7 @@ class Profile:
         setfit_iterations: SetFit's `num_iterations`; each story gives twice as many pairs.
         setfit_epochs: SetFit's `num_epochs` over these pairs.
         supcon_epochs: passes over the stories where whole batches are contrasted instead of pairs.
+        save_minutes: minutes between two checkpoints of a training, what a lost runtime costs at most.
         questions: how many questions about the stories are asked with the adapter on and off.
         genres: use only the first so many genres of the embedded sample; None for all.
         use_augmented: whether SetFit and the baselines train on accepted augmented rows too.
@@ -81,6 +82,7 @@ class Profile:
     questions: int
     genres: int | None = None
     four_bit: bool = False
+    save_minutes: float = 5.0
     use_augmented: bool = True
     llm_augmented: bool = True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import functools
 import logging
 import os
 import platform
@@ -17,14 +17,29 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from helpers import workspace as workspaces
 from helpers.colab import DRIVE, drive_mounted, in_colab
 from helpers.config import PROJECT, Profile, get_profile
 from helpers.terminal import relative
+from helpers.workspace import MARKER, read_json, write_json
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Number types of matrix products by the name that `DTYPE` takes."""
 
 LIBRARIES = ("torch", "transformers", "peft", "setfit", "sentence-transformers", "scikit-learn", "datasets")
+
+
+class _StillThere:
+    """The workspace of a run: whoever asks for it, to read or to write, gets the folder that was opened or is told that it is gone."""
+
+    def __get__(self, run, owner=None) -> Path:
+        if run is None:
+            raise AttributeError("workspace")  # a dataclass field without a default
+        workspaces.check(run.__dict__["workspace"])
+        return run.__dict__["workspace"]
+
+    def __set__(self, run, folder: Path) -> None:
+        run.__dict__["workspace"] = Path(folder)
 
 
 @dataclass
@@ -33,7 +48,7 @@ class Run:
 
     Attributes:
         profile: the knobs.
-        workspace: folder that holds everything worth keeping.
+        workspace: folder that holds everything worth keeping; `DriveGone` is raised where it is no longer the one that was opened.
         device: `cpu` or `cuda`, as a `torch.device`.
         dtype: number type of matrix products, see `choose_dtype`.
         seed: seed of every random choice.
@@ -41,7 +56,7 @@ class Run:
     """
 
     profile: Profile
-    workspace: Path
+    workspace: Path = _StillThere()
     device: torch.device
     dtype: torch.dtype
     seed: int
@@ -87,7 +102,7 @@ def start(profile: str = "auto", workspace: str | None = None, seed: int = 42, d
     device = find_device()
     folder = Path(workspace or os.environ.get("WORKSPACE") or _default_workspace() / settings.name)
     _refuse_unmounted_drive(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    workspaces.open_workspace(folder)
     dtype = choose_dtype(os.environ.get("DTYPE") or "auto" if dtype == "auto" else dtype, device, folder)
     seed_everything(seed)
     facts = {
@@ -101,7 +116,7 @@ def start(profile: str = "auto", workspace: str | None = None, seed: int = 42, d
     run = Run(settings, folder, device, dtype, seed, facts)
     print(f"profile    {settings.name}")
     print(f"device     {facts['device']}, {facts['dtype']}")
-    print(f"workspace  {relative(folder)}")
+    print(f"workspace  {relative(folder)}, {workspaces.occupied(folder)}")
     print(f"versions   Python {facts['python']}, " + ", ".join(f"{k} {v}" for k, v in facts["versions"].items()))
     return run
 
@@ -161,14 +176,18 @@ def choose_dtype(name: str, device: torch.device, workspace: Path) -> torch.dtyp
     allowed = ["fp32", "bf16"] if device.type == "cpu" else list(DTYPES)
     if name not in ("auto", *allowed):
         raise ValueError(f"DTYPE={name!r} does not exist on {device.type}; choose one of auto, {', '.join(allowed)}.")
-    file = workspace / "workspace.json"
-    marker = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    kept = marker.get("dtype", {}).get(device.type)
+    file = workspace / MARKER
+    marker = read_json(file) or {}
+    types = marker.get("dtype") if isinstance(marker.get("dtype"), dict) else {}
+    kept = types.get(device.type)
+    if kept is not None and kept not in allowed:
+        print(f"{MARKER} names the number type {kept!r}, which {device.type} does not have: chosen anew.")
+        kept = None
     if name == "auto":
         fastest = torch.float16 if device.type == "cuda" else cpu_dtype()
         name = kept or next(short for short, dtype in DTYPES.items() if dtype == fastest)
     if kept is None:
-        write_json(file, marker | {"dtype": marker.get("dtype", {}) | {device.type: name}})
+        write_json(file, marker | {"dtype": types | {device.type: name}})
     elif kept != name:
         print(
             f"This workspace was begun in {kept}: trainings and results in {name} stand beside it, and nothing is loaded across."
@@ -202,6 +221,27 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def keeps_random_state(train):
+    """Decorator: whoever comes after a training finds the random state as it was before, whether it was trained now or loaded.
+
+    Else the second training of a notebook would begin from other weights where the first one was finished in an earlier session.
+    """
+
+    @functools.wraps(train)
+    def wrapped(*args, **kwargs):
+        states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+        of_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        try:
+            return train(*args, **kwargs)
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
+            torch.set_rng_state(states[2])
+            torch.cuda.set_rng_state_all(of_gpus)
+
+    return wrapped
+
+
 def headless() -> bool:
     """Whether nobody watches: papermill runs set `HEADLESS=1`, and the bars that show a long wait would only be debris in the page."""
     return os.environ.get("HEADLESS") == "1"
@@ -226,11 +266,3 @@ def quiet() -> None:
 
 def _drop(*_args, **_kwargs) -> None:
     """Show nothing."""
-
-
-def write_json(path: Path, content: dict) -> None:
-    """Write JSON so that a reader finds the old file or the new one, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)

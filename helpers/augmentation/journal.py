@@ -5,13 +5,18 @@ A line is on the disk before the next request is sent, so a runtime that dies lo
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from helpers.workspace import check, saving
 
 FIELDS = (
     "task",
@@ -41,11 +46,12 @@ def key_of(row: dict) -> tuple:
 
 
 def read_rows(path: Path) -> list[dict]:
-    """Rows of a journal, in the order in which they were written; none where there is no journal.
+    """Rows of a journal, in the order in which they were written; none where there is no journal in a workspace that is there.
 
     A half-written last line is passed over (`Journal` repairs it). Any other line that is no row is passed over and told.
     """
     path = Path(path)
+    check(path)
     if not path.exists():
         return []
     *lines, tail = path.read_bytes().split(b"\n")
@@ -66,7 +72,15 @@ def _parse(line: bytes) -> dict | None:
         row = json.loads(line)
     except ValueError:
         return None
-    return row if isinstance(row, dict) and all(field in row for field in FIELDS) else None
+    if not isinstance(row, dict) or not all(field in row for field in FIELDS):
+        return None
+    as_written = all(isinstance(row[field], str) for field in _WORDS) and isinstance(row["slot"], int)
+    return row if as_written and row["status"] in ("accepted", "rejected") else None
+
+
+_ROOM = 256_000
+"""Bytes: more than an answer."""
+_WORDS = ("task", "genre", "prompt_id", "model", "title", "text", "status", "reason")
 
 
 class Journal:
@@ -97,7 +111,9 @@ class Journal:
 
         Raises:
             RuntimeError: another process is writing to this journal.
+            DriveGone, DiskFull: there is no place to keep an answer.
         """
+        check(self.path)
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
@@ -105,11 +121,16 @@ class Journal:
                 f"Another notebook is writing to {self.path.name}. Stop that one (Runtime > Interrupt), or wait until it ends, "
                 "and run this cell again."
             ) from None
-        self._repair()
-        self.rows = read_rows(self.path)
-        self.keys = {key_of(row) for row in self.rows}
-        # Unbuffered: a row goes out in one write, so that a kill leaves it whole, half (repaired), or not begun.
-        self._file = open(self.path, "ab", buffering=0)
+        try:
+            self._repair()
+            self.rows = read_rows(self.path)
+            self.keys = {key_of(row) for row in self.rows}
+            self._keep_room()
+            # Unbuffered: a row goes out in one write, so that a kill leaves it whole, half (repaired), or not begun.
+            self._file = open(self.path, "ab", buffering=0)
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(self, *error) -> None:
@@ -121,6 +142,7 @@ class Journal:
 
         Raises:
             ValueError: a field is missing, or this answer stands in the journal already.
+            DriveGone, DiskFull: the row could not be written, and the journal is as it was; or it was, and there is no room for a next one.
         """
         missing = [field for field in FIELDS if field not in row]
         if missing:
@@ -128,14 +150,27 @@ class Journal:
         if key_of(row) in self.keys:
             raise ValueError(f"{self.path.name} holds an answer for {key_of(row)} already.")
         line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
-        while line:
-            line = line[self._file.write(line) :]
-        os.fsync(self._file.fileno())
+        with saving(self.path):
+            before = os.fstat(self._file.fileno()).st_size
+            try:
+                while line:
+                    line = line[self._file.write(line) :]
+                os.fsync(self._file.fileno())
+            except OSError:
+                os.ftruncate(self._file.fileno(), before)
+                raise
         self.rows.append(row)
         self.keys.add(key_of(row))
+        self._keep_room()
+
+    def _keep_room(self) -> None:
+        """Stop before the next answer is paid for where there is no room to keep it."""
+        with saving(self.path):
+            if shutil.disk_usage(self.path.parent).free < _ROOM:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _repair(self) -> None:
-        """End a whole last line that lacks its line end; cut a half one off."""
+        """End a whole last line that lacks its line end; move a half one to a file beside the journal."""
         if not self.path.exists():
             return
         content = self.path.read_bytes()
@@ -147,9 +182,15 @@ class Journal:
                 file.seek(0, os.SEEK_END)
                 file.write(b"\n")
             else:
+                aside = self.path.with_name(self.path.name + ".half")
+                with (
+                    suppress(OSError),
+                    open(aside, "ab") as kept,
+                ):  # a full disk does not take it, and half an answer is of no use
+                    kept.write(tail + b"\n")
                 file.truncate(len(content) - len(tail))
                 print(
-                    f"{self.path.name}: the last line was half written ({len(tail)} bytes) and was cut off; "
+                    f"{self.path.name}: the last line was half written ({len(tail)} bytes) and was moved to {aside.name}; "
                     "its answer is asked for again."
                 )
             os.fsync(file.fileno())

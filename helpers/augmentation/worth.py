@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,9 @@ from helpers.comparison.metrics import compute_metrics, predictions_from_scores
 from helpers.comparison.paired import paired_test
 from helpers.representations import lexical
 from helpers.representations.sentences import frozen
-from helpers.runtime import Run, write_json
+from helpers.runtime import Run
 from helpers.stories import chunk_stories, family_of
+from helpers.workspace import read_json, write_json, write_table
 
 TRAINING_SETS = {
     "originals": ("original",),
@@ -61,8 +61,8 @@ def measure_worth(run: Run, stories: pd.DataFrame, facts: dict, encoder, label: 
                 predictions = predictions_from_scores(judged, of_story.to_numpy(), list(pipeline.classes_), fold=int(fold))
                 parts.append(predictions.assign(model=model, training_set=name))
     folder = run.workspace / "results" / WORTH
-    folder.mkdir(parents=True, exist_ok=True)
-    pd.concat(parts, ignore_index=True).to_parquet(folder / "predictions.parquet", index=False)
+    (folder / "worth.json").unlink(missing_ok=True)  # it comes last, and vouches for the predictions
+    write_table(folder / "predictions.parquet", pd.concat(parts, ignore_index=True))
     write_json(folder / "worth.json", {"dataset": facts, "facts": run.facts, "rows": counts})
 
 
@@ -84,9 +84,9 @@ def read_worth(run: Run, facts: dict, results: Path | None = None) -> tuple[pd.D
         set.
     """
     folder = (results or run.workspace / "results") / WORTH
-    if not (folder / "worth.json").exists():
+    stored = read_json(folder / "worth.json")
+    if not stored:
         return None
-    stored = json.loads((folder / "worth.json").read_text(encoding="utf-8"))
     of_another = results is None and stored["facts"]["profile"] != run.profile.name
     if of_another or stored["dataset"]["sha256"] != facts["sha256"]:
         return None

@@ -11,7 +11,8 @@ import pandas as pd
 
 from helpers.comparison.metrics import bootstrap_interval
 from helpers.measuring import Cost, clock
-from helpers.runtime import Run, write_json
+from helpers.runtime import Run
+from helpers.workspace import read_json, set_aside, write_json
 
 
 def vary(recipe: dict, change: dict) -> dict:
@@ -39,7 +40,7 @@ class Trials:
         run: the running notebook.
         approach: whose recipe is changed.
         recipe: as it is, see `vary`.
-        data: what else all trials share, as JSON: model, dataset, training rows. Trials of another recipe, other data or another profile are forgotten.
+        data: what else all trials share, as JSON: model, dataset, training rows. Trials of another recipe, other data or another profile are set aside.
         validation: story table (stories,) that judges.
         genres: names of the columns of every score.
     """
@@ -50,8 +51,9 @@ class Trials:
         setting = {"recipe": recipe, "profile": run.facts["profile"], "dtype": run.facts["dtype"]} | data
         self.setting = json.loads(json.dumps(setting, default=_plain))
         self.truth = [genres.index(genre) for genre in validation["genre"]]
-        kept = json.loads(self.file.read_text(encoding="utf-8")) if self.file.exists() else {}
-        self.rows = kept["trials"] if kept.get("setting") == self.setting else []
+        kept = read_json(self.file) or {}
+        self._others = bool(kept) and kept.get("setting") != self.setting
+        self.rows = [] if self._others else kept.get("trials", [])
 
     def judge(self, changes: list[dict], trained: tuple, train: Callable, score: Callable) -> None:
         """Judge the recipe as it is, then each change alone; what was judged before is not trained again.
@@ -72,6 +74,10 @@ class Trials:
         right = scores.argmax(axis=1) == self.truth
         row = {"change": change, "losses": losses.tolist(), "accuracy": float(right.mean())}
         self.rows.append(row | {"cost": dataclasses.asdict(cost)})
+        if self._others:
+            aside = set_aside(self.file, "other")
+            print(f"{self.file.parent.name}: the trials of another recipe, dataset or profile are kept as {aside.name}.")
+            self._others = False
         write_json(self.file, {"setting": self.setting, "trials": self.rows})
 
     def table(self) -> pd.DataFrame:

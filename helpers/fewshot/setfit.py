@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import logging
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
@@ -17,8 +18,8 @@ from sklearn.pipeline import Pipeline
 from helpers.measuring import measure
 from helpers.representations.lexical import with_title
 from helpers.representations.sentences import frozen
-from helpers.runtime import Run
-from helpers.training import Training, silence
+from helpers.runtime import Run, keeps_random_state
+from helpers.training import Training
 
 
 class SetFit(BaseEstimator):
@@ -65,7 +66,8 @@ class SetFit(BaseEstimator):
             return np.asarray(self.model.predict_proba(self.texts(judged), as_numpy=True, show_progress_bar=False), dtype=float)
 
 
-def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[str], **settings):
+@keeps_random_state
+def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[str], *, resume: bool | None = None, **settings):
     """Train a SetFit classifier (Tunstall et al., 2022): contrastive pairs for the encoder, then a logistic head.
 
     A run that was cut off continues from its last checkpoint; a finished one is loaded.
@@ -75,6 +77,7 @@ def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[s
         encoder: `SentenceTransformer`, changed in place.
         label: its name.
         texts, genres: the training set.
+        resume: see `Training`.
         **settings: of `setfit.TrainingArguments`, such as `num_iterations`. `loss="SupConLoss"` compares all stories of a batch with each
             other (Khosla et al., 2020) instead of drawing pairs, so that a story is read once an epoch.
 
@@ -91,9 +94,9 @@ def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[s
         "examples": hashlib.sha256(json.dumps([texts, genres]).encode()).hexdigest(),
         "settings": {name: str(value) for name, value in settings.items()},
     }
-    training = Training(run, "setfit", recipe)
+    training = Training(run, "setfit", recipe, resume=resume)
     if training.finished:
-        model = SetFitModel.from_pretrained(str(training.folder / "model"), device=str(run.device))
+        model = load_setfit(training.folder / "model", run.device)
         return model, training.cost, training.folder.name
     whole_batches = settings.get("loss") == "SupConLoss"
     arguments = TrainingArguments(
@@ -101,8 +104,8 @@ def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[s
         seed=run.seed,
         report_to="none",
         show_progress_bar=False,
-        save_strategy="steps",
-        **({"save_steps": 100} | settings | ({"loss": SupConLoss} if whole_batches else {})),
+        save_strategy="steps" if "save_steps" in settings else "no",  # `Training` saves by time
+        **(settings | ({"loss": SupConLoss} if whole_batches else {})),
     )
     names = sorted(set(genres))
     model = SetFitModel(model_body=encoder, model_head=LogisticRegression(max_iter=1000), labels=names)
@@ -110,13 +113,51 @@ def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[s
     trainer = Trainer(model=model, args=arguments, train_dataset=Dataset.from_dict({"text": texts, "label": places}))
     if whole_batches:  # at least two stories of a genre in every batch; SetFit 1.2 means to ask for that itself, but never does
         trainer.st_trainer.args.batch_sampler = "group_by_label"
-    silence(trainer.st_trainer)
-    trainer.st_trainer.add_callback(training.progress)
     # SetFit's trainer cannot be told to resume, the one inside it can.
-    trainer.st_trainer.train = functools.partial(trainer.st_trainer.train, resume_from_checkpoint=training.checkpoint)
-    with measure() as cost, run.autocast():
+    with measure() as cost, run.autocast(), training.following(trainer.st_trainer):
         trainer.train()
-    model.model_body.eval()
-    model.save_pretrained(str(training.folder / "model"))
+        model.model_body.eval()
+        model.save_pretrained(str(training.folder / "model"))
     training.finish(cost)
     return model, training.cost, training.folder.name
+
+
+def load_setfit(folder: Path, device):
+    """Load a saved SetFit model, as `SetFitModel.from_pretrained` does, without running what a pickle might hold.
+
+    Raises:
+        ValueError: the head's file holds something other than a logistic regression.
+    """
+    from sentence_transformers import SentenceTransformer
+    from setfit import SetFitModel
+
+    labels = json.loads((folder / "config_setfit.json").read_text(encoding="utf-8"))["labels"]
+    body = SentenceTransformer(str(folder), device=str(device), trust_remote_code=False)
+    with open(folder / "model_head.pkl", "rb") as file:
+        return SetFitModel(
+            model_body=body, model_head=_HeadReader("", file, ensure_native_byte_order=False).load(), labels=labels
+        )
+
+
+class _Numbers(NumpyArrayWrapper):
+    """An array in joblib's file; one of objects would be another pickle, read by nobody's rules."""
+
+    def read_array(self, unpickler, *args):
+        if self.dtype.hasobject:
+            raise ValueError("model_head.pkl holds an array of objects, which no logistic regression has: it is not loaded.")
+        return super().read_array(unpickler, *args)
+
+
+class _HeadReader(NumpyUnpickler):
+    """joblib's reader, which builds a logistic regression out of arrays of numbers and nothing else."""
+
+    _ALLOWED = {("sklearn", "LogisticRegression"), ("numpy", "ndarray"), ("numpy", "dtype"), ("numpy", "scalar")}
+
+    def find_class(self, module: str, name: str):
+        if (module, name) == ("joblib.numpy_pickle", "NumpyArrayWrapper"):
+            return _Numbers
+        if (module.split(".")[0], name) not in self._ALLOWED:
+            raise ValueError(
+                f"model_head.pkl asks for {module}.{name}, which no logistic regression is made of: it is not loaded."
+            )
+        return super().find_class(module, name)

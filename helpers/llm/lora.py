@@ -13,8 +13,8 @@ from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
 
 from helpers.measuring import measure
 from helpers.representations.tokens import pad_batch
-from helpers.runtime import Run
-from helpers.training import Training, silence
+from helpers.runtime import Run, keeps_random_state
+from helpers.training import Training
 
 
 def answer_loss(model, batch: dict, items: int | None = None, label_smoothing: float = 0.0):
@@ -70,6 +70,7 @@ class _GenreTrainer(Trainer):
         return (loss, outputs) if return_outputs else loss
 
 
+@keeps_random_state
 def train_lora(
     run: Run,
     name: str,
@@ -88,6 +89,7 @@ def train_lora(
     head_learning_rate: float | None = None,
     validation: list[dict] | None = None,
     lines: int = 10,
+    resume: bool | None = None,
 ):
     """Train LoRA adapters, and a head where the model has one.
 
@@ -104,7 +106,7 @@ def train_lora(
             the rate falls linearly.
         head_learning_rate: the head's own, where it shall differ.
         validation: examples of stories that do not train; None to keep the last epoch.
-        lines: how many lines of progress to print.
+        lines, resume: see `Training`.
 
     Returns:
         The `PeftModel`, its cost, its log (one dict a printed step), and the folder that holds the adapter.
@@ -128,7 +130,7 @@ def train_lora(
         recipe["head_learning_rate"] = head_learning_rate
     if isinstance(head := getattr(model, "score", None), nn.Sequential):
         recipe["head"] = f"{head[0].places}, weights of length {float(head[-1].weight.norm()):.2f}"
-    training = Training(run, name, recipe, lines)
+    training = Training(run, name, recipe, lines, resume)
     adapter = training.folder / "adapter"
     if training.finished:
         return reload_adapter(model, adapter, trainable=True), training.cost, training.log, adapter
@@ -176,17 +178,12 @@ def train_lora(
         train_dataset=examples,
         eval_dataset=validation,
         data_collator=collator,
-        callbacks=[training.progress],
     )
     trainer.label_smoother = None
     trainer.head_learning_rate = head_learning_rate
-    silence(trainer)
-    with measure() as cost:
-        trainer.train(resume_from_checkpoint=training.checkpoint)
-    losses = [entry["loss"] for entry in training.progress.log if "loss" in entry]
-    if losses and losses[-1] != losses[-1]:
-        raise ValueError("The loss is not finite: lower the learning rate, or train in fp32.")
-    model.save_pretrained(adapter)
+    with measure() as cost, training.following(trainer):
+        trainer.train()
+        model.save_pretrained(adapter)
     training.finish(cost)
     return model, training.cost, training.log, adapter
 

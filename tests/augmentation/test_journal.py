@@ -101,7 +101,7 @@ def test_a_broken_line_in_the_middle_is_passed_over_and_told(tmp_path, capsys):
 
 def test_two_notebooks_cannot_write_at_once(tmp_path):
     path = tmp_path / "journal.jsonl"
-    second = f"from helpers.journal import Journal\nwith Journal({str(path)!r}): print('in')"
+    second = f"from helpers.augmentation.journal import Journal\nwith Journal({str(path)!r}): print('in')"
     command = {
         "args": [sys.executable, "-c", second],
         "cwd": Path(__file__).parents[2],
