@@ -4,6 +4,7 @@
 # make test-versions  the fast tests with the lowest and the newest versions (VERSIONS="3.10-lowest 3.13-newest"; the same disk for each)
 # make bench      speed and memory of the classifiers of notebook 06 (after make run ONLY=01, same PROFILE and LLM)
 # make bench-llm  speed and memory of LoRA training steps, for notebook 04 (the same)
+# make drivers    what drives accuracy: stories a genre, title, how much is read (the same; minutes, once the embeddings are there)
 # make record, publish, prune, tables, export   recorded notebooks and results, see below
 PYTHON ?= python3
 PROFILE ?= smoke
@@ -16,7 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-colab test-versions bench bench-llm lint format record publish prune tables export address clean
+.PHONY: run test test-colab test-versions bench bench-llm drivers lint format record publish prune tables export address clean
 
 run: $(READY)
 	$(BIN)/python -u -m helpers.series run --profile $(PROFILE) --only "$(ONLY)" $(if $(LLM),--parameters '{"": {"LLM": "$(LLM)"}}')
@@ -35,6 +36,9 @@ bench: $(READY)
 
 bench-llm: $(READY)
 	$(BIN)/python -u -m helpers.benchmarks.steps --profile $(PROFILE) $(if $(LLM),--llm $(LLM))
+
+drivers: $(READY)
+	$(BIN)/python -u -m helpers.fewshot.drivers --profile $(PROFILE) $(if $(WORKSPACE),--workspace $(WORKSPACE))
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -15,6 +15,7 @@ A few modules that all notebooks stand on, and a room for each part of the story
 `llm`              04, 05: a language model as a classifier, and whether it still answers questions
 `fewshot`          06: SetFit, fusion, the classifiers by their parts
 `benchmarks`       speed and memory (`make bench`, `make bench-llm`)
+`pages`            notebooks as pages: contents lists, the HTML of the comparison
 `series`           run the notebooks in order, and record them
 `batches`          many runs: grids, on one machine or on a cluster (`make grid`)
 =================  ===============================================================================

@@ -20,7 +20,7 @@ from pathlib import Path
 import nbformat
 import papermill
 
-from helpers import execution, terminal
+from helpers import execution, pages, terminal
 from helpers.config import PROFILES, PROJECT, REPOSITORY
 from helpers.parameters import absolute, add_arguments, check_known, given
 from helpers.terminal import clock, relative
@@ -100,17 +100,16 @@ def run(
             print(terminal.result_line(result), flush=True)
     print(f"=== done in {clock(time.perf_counter() - begin)}", flush=True)
     if "07_compare" in names:
-        terminal.last_screen(workspace, _to_html(out / "07_compare.ipynb"))
+        terminal.last_screen(workspace, _comparison_page(out / "07_compare.ipynb"))
     return out
 
 
-def _to_html(notebook: Path) -> Path:
-    from nbconvert import HTMLExporter
-
-    body, _ = HTMLExporter(exclude_input_prompt=True, exclude_output_prompt=True).from_filename(str(notebook))
-    page = notebook.with_suffix(".html")
-    page.write_text(body, encoding="utf-8")
-    return page
+def _comparison_page(path: Path) -> Path:
+    """Put this run's answer at the top of the executed notebook, and write it as an HTML page; returns the page."""
+    notebook = nbformat.read(path, as_version=4)
+    pages.write_answer(notebook)
+    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    return pages.to_html(path)
 
 
 def record(workspace: Path, only: str = "") -> None:

@@ -16,7 +16,7 @@ from helpers.stories import by_family, family_of
 BLUE, ORANGE, GREY = "#3b6ea5", "#d9822b", "#9aa0a6"
 
 
-def _finished(fig: plt.Figure) -> plt.Figure:
+def finished(fig: plt.Figure) -> plt.Figure:
     """Lay the figure out and close it: a notebook then shows it once, as the cell's value, and not a second time by itself."""
     fig.tight_layout()
     plt.close(fig)
@@ -39,7 +39,7 @@ def genre_counts(table: pd.DataFrame) -> plt.Figure:
     ax.grid(axis="x", visible=False)
     ax.margins(x=0.01)
     ax.legend(ncols=3, loc="upper right")
-    return _finished(fig)
+    return finished(fig)
 
 
 def story_lengths(table: pd.DataFrame, limits: dict[str, int]) -> plt.Figure:
@@ -56,7 +56,7 @@ def story_lengths(table: pd.DataFrame, limits: dict[str, int]) -> plt.Figure:
         ax.axvline(limit, color=colour, lw=2, ls="--", label=f"{name}: about {limit} words")
     ax.set(title="How much of a story a model sees", xlabel="words in the story", ylabel="stories")
     ax.legend()
-    return _finished(fig)
+    return finished(fig)
 
 
 def _family_borders(ax, genres: list[str]) -> None:
@@ -89,7 +89,7 @@ def genre_similarity(centroids: np.ndarray, genres: list[str]) -> plt.Figure:
     np.fill_diagonal(similarity, np.nan)
     fig, ax = _genre_heatmap(similarity, genres, 0.12 * len(genres) + 5, (6, 9), "cosine similarity", cmap="viridis")
     ax.set_title("Which genres lie close (lines part the families)")
-    return _finished(fig)
+    return finished(fig)
 
 
 def confusion(predictions: pd.DataFrame, title: str) -> plt.Figure:
@@ -100,7 +100,7 @@ def confusion(predictions: pd.DataFrame, title: str) -> plt.Figure:
     label = "share of the true genre's stories"
     fig, ax = _genre_heatmap(shares, genres, 0.085 * len(genres) + 4.5, (5.5, 8), label, cmap="Blues", vmin=0, vmax=1)
     ax.set(title=title, xlabel="predicted genre", ylabel="true genre")
-    return _finished(fig)
+    return finished(fig)
 
 
 def training_loss(logs: dict[str, list[dict]], uniform: float | None = None) -> plt.Figure:
@@ -121,7 +121,7 @@ def training_loss(logs: dict[str, list[dict]], uniform: float | None = None) -> 
         ax.axhline(uniform, color=GREY, ls="--", lw=1, label=f"uniform guess over the genres ({uniform:.2f})")
     ax.set(title="Training loss", xlabel="optimizer step", ylabel="cross-entropy")
     ax.legend()
-    return _finished(fig)
+    return finished(fig)
 
 
 def genre_map(panels: dict[str, np.ndarray], genres: pd.Series, unseen: np.ndarray, seed: int = 42) -> plt.Figure:
@@ -145,7 +145,7 @@ def genre_map(panels: dict[str, np.ndarray], genres: pd.Series, unseen: np.ndarr
                 ax.scatter(dots[:, 0], dots[:, 1], color=colours[name], linewidth=0.6, **style)
         ax.set(title=title, xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
     np.atleast_1d(axes)[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, frameon=False)
-    return _finished(fig)
+    return finished(fig)
 
 
 def leaderboard(rows: pd.DataFrame, title: str) -> plt.Figure:
@@ -167,7 +167,7 @@ def leaderboard(rows: pd.DataFrame, title: str) -> plt.Figure:
     )
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     ax.grid(axis="y", visible=False)
-    return _finished(fig)
+    return finished(fig)
 
 
 def save(fig: plt.Figure, path: Path) -> None:

@@ -116,8 +116,9 @@ def bootstrap_interval(values: np.ndarray, statistic=np.mean, resamples: int = 2
     if len(values) < 2 or np.ptp(values) == 0:
         point = float(statistic(values))
         return point, point
+    mean, rng = statistic is np.mean, np.random.default_rng(seed)
     found = bootstrap(
-        (values,), statistic, n_resamples=resamples, method="percentile", vectorized=False, rng=np.random.default_rng(seed)
+        (values,), statistic, n_resamples=resamples, method="percentile", vectorized=mean, batch=500 if mean else None, rng=rng
     ).confidence_interval
     return float(found.low), float(found.high)
 

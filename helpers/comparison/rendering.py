@@ -23,6 +23,11 @@ def points(difference: float, digits: int = 1) -> str:
     return f"{100 * difference:+.{digits}f}".replace("-", "−")
 
 
+def chance(p: float) -> str:
+    """A p value: `0.0412`, `< 0.0001`."""
+    return f"{p:.4f}" if p >= 0.0001 else "< 0.0001"
+
+
 def number(value: float) -> str:
     """Three significant digits, thousands with commas: `0.26`, `39`, `3,350`."""
     if value == 0:
@@ -32,9 +37,9 @@ def number(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`18 s`, `4 min`, `3.8 h`: as exact as a reader needs."""
+    """`0.3 s`, `18 s`, `4 min`, `3.8 h`: as exact as a reader needs."""
     if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
@@ -50,13 +55,13 @@ def to_markdown(table: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def to_html(table: pd.DataFrame, wide: bool = False, caption: str = "") -> str:
+def to_html(table: pd.DataFrame, wide: bool = False, folded: str = "") -> str:
     """A table of strings as HTML that reads the same with and without style sheets (GitHub drops them).
 
     Args:
         table: every cell a string.
         wide: the table may be wider than the page, and gets a box of its own to be moved in.
-        caption: a sentence above it.
+        folded: a line to click on, behind which the table is; empty to show it at once.
     """
     right = [_is_numeric(table[name]) for name in table]
 
@@ -69,8 +74,8 @@ def to_html(table: pd.DataFrame, wide: bool = False, caption: str = "") -> str:
             parts.append(f"<{tag}{align}{scope}>{text}</{tag}>")
         return f"<tr>{''.join(parts)}</tr>"
 
+    kind = "wide" if wide else "cards" if table.shape[1] > 5 else "plain"
     head = row(table.columns, "th")
     body = "\n".join(row(cells, "td") for cells in table.to_numpy())
-    above = f"<caption>{html.escape(caption)}</caption>" if caption else ""
-    kind = "wide" if wide else "people"
-    return f'<div class="table {kind}"><table>{above}<thead>{head}</thead>\n<tbody>\n{body}\n</tbody></table></div>'
+    box = f'<div class="table {kind}"><table><thead>{head}</thead>\n<tbody>\n{body}\n</tbody></table></div>'
+    return f"<details><summary>{html.escape(folded)}</summary>{box}</details>" if folded else box

@@ -79,7 +79,7 @@ def publish(workspace: Path, profile: str, notebooks: tuple[str, ...] = (), ship
         (target / name).mkdir(parents=True, exist_ok=True)
         for path in (store.folder / name).iterdir():
             if path.suffix == ".parquet":
-                _compact(pd.read_parquet(path), keep_others=True).to_parquet(
+                _compact(pd.read_parquet(path), others=True).to_parquet(
                     target / name / path.name, index=False, compression="zstd"
                 )
             elif path.suffix in (".json", ".csv"):
@@ -102,11 +102,14 @@ def _same(store: Store, name: str) -> bool:
     return False
 
 
-def _compact(predictions: pd.DataFrame, keep_others: bool = False) -> pd.DataFrame:
-    """A prediction table as it travels: its own columns alone, scores with four digits, which is what readers see of them."""
+def _compact(predictions: pd.DataFrame, others: bool = False) -> pd.DataFrame:
+    """A prediction table as it travels: its own columns alone (or all, of a measurement), scores with four digits, which is what readers see of them."""
+    if not others:
+        predictions = predictions[COLUMNS]
+    if "top5_scores" not in predictions:
+        return predictions
     rounded = [[float(f"{score:.4g}") for score in scores] for scores in predictions["top5_scores"]]
-    others = [name for name in predictions if name not in COLUMNS] if keep_others else []
-    return predictions[COLUMNS + others].assign(top5_scores=rounded)
+    return predictions.assign(top5_scores=rounded)
 
 
 def read_manifest(folder: Path) -> dict | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from helpers.comparison.approaches import APPROACHES
-from helpers.comparison.rendering import duration, number, percent
+from helpers.comparison.rendering import chance, duration, number, percent, points
 from helpers.comparison.store import PROTOCOLS, Store
 from helpers.config import DATA
 
@@ -64,9 +64,9 @@ def answer_table(store: Store, results: list[dict]) -> pd.DataFrame:
     rows = answer_rows(results)
     ordered = sorted(rows.items(), key=lambda item: -(item[1]["metrics"]["accuracy"] if item[1] else -1))
     for name, result in ordered:
-        several = result is not None and len(ROWS[name]) != 1
-        line = {"approach": f"{name}: {short_title(result)}" if several else name}
-        line |= measures(result) if result else {"accuracy": missing(store)}
+        title = short_title(result) if result and len(ROWS[name]) != 1 else ""
+        line = {"approach": title if title.startswith(name) else f"{name}: {title}" if title else name}
+        line |= measures(result, results) if result else {"accuracy": missing(store)}
         if published is not None:
             line |= _published_beside(published, name)
         lines.append(line)
@@ -75,9 +75,9 @@ def answer_table(store: Store, results: list[dict]) -> pd.DataFrame:
     return in_bold(table, rows={0})
 
 
-def measures(result: dict) -> dict[str, str]:
-    """Accuracy, macro F1, top-3 and cost of one result, as the tables show them."""
-    m, cost = result["metrics"], result["cost"]
+def measures(result: dict, results: list[dict]) -> dict[str, str]:
+    """Accuracy, macro F1, top-3 and cost of one of the results, as the tables show them."""
+    m, ms = result["metrics"], latency(result, results)
     return {
         "accuracy": percent(m["accuracy"]),
         "95 % interval": f"{100 * m['accuracy_low']:.1f} to {percent(m['accuracy_high'])}",
@@ -85,7 +85,7 @@ def measures(result: dict) -> dict[str, str]:
         "top-3": percent(m["top3"]),
         "stories judged": f"{m['n']:,}",
         "training": duration(training_seconds(result)) if training_seconds(result) else "",
-        "ms a story": number(cost["latency_ms"]) if cost["latency_ms"] else "",
+        "ms a story": number(ms) if ms else "",
         "memory, GB": f"{memory_gb(result):.1f}" if memory_gb(result) else "",
     }
 
@@ -94,6 +94,15 @@ def training_seconds(result: dict) -> float | None:
     """Seconds of one training: that of a fold, where there are several."""
     train = result["cost"]["train"]
     return train and train["seconds"] / max(len(result["metrics"].get("folds", [])), 1)
+
+
+def latency(result: dict, results: list[dict]) -> float | None:
+    """Milliseconds that one story alone takes: measured, or, for a combination of other approaches, the sum of theirs; None where it is not known."""
+    if result["cost"]["latency_ms"] or "members" not in result["settings"]:
+        return result["cost"]["latency_ms"]
+    names = {r["approach"]: r["cost"]["latency_ms"] for r in results if r["cost"]["latency_ms"]}
+    members = [names.get(name) for name in result["settings"]["members"]]
+    return sum(members) if all(members) else None
 
 
 def memory_gb(result: dict) -> float | None:
@@ -106,6 +115,12 @@ def short_title(result: dict) -> str:
     """The registry's title of an approach, or the stored one's beginning."""
     known = APPROACHES.get(result["approach"])
     return known.title if known else result["title"][:60]
+
+
+def memory_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """`llm.memory_table()` as strings for `rendering`, the sums in bold."""
+    rows = [{"part": name, "GB": f"{size:.2f}"} for name, size in table["GB"].items()]
+    return in_bold(pd.DataFrame(rows), {place for place, row in enumerate(rows) if "limit" in row["part"]})
 
 
 def in_bold(table: pd.DataFrame, rows: set[int]) -> pd.DataFrame:
@@ -123,6 +138,8 @@ def _published_beside(published: pd.DataFrame, name: str) -> dict[str, str]:
     """The seed's own figure for one row of the answer, and the best that others published for it."""
     of_row = published if name == "best" else published[published["row"] == name]
     seed, others = of_row[of_row["project"] == "seed"], of_row[of_row["project"] != "seed"]
+    if name == "best":
+        others = others[others["protocol"] == "5-fold"]
     return {
         "the seed's": percent(seed["accuracy"].max()) if len(seed) else "",
         "best published": percent(others["accuracy"].max()) if len(others) else "",
@@ -132,7 +149,7 @@ def _published_beside(published: pd.DataFrame, name: str) -> dict[str, str]:
 def leaderboard(store: Store, results: list[dict]) -> pd.DataFrame:
     """Every result with every column, best first, then what was not run; strings for `rendering`, the best of each protocol in bold."""
     rows, best = [], set()
-    for protocol, title in PROTOCOLS.items():
+    for protocol, title in reversed(PROTOCOLS.items()):
         for r in by_protocol(results, protocol):
             if not any(row["protocol"] == title for row in rows):
                 best.add(len(rows))
@@ -143,7 +160,7 @@ def leaderboard(store: Store, results: list[dict]) -> pd.DataFrame:
                     "protocol": title,
                     "model": r["model"].split("/")[-1],
                     "trained on": ", ".join(f"{n:,} {source}" for source, n in r["training_set"].items() if n) or "nothing",
-                    **measures(r),
+                    **measures(r, results),
                     "± over folds": percent(m["accuracy_sd"]) if "accuracy_sd" in m else "",
                     "precision": f"{m['precision_weighted']:.3f}",
                     "recall": f"{m['recall_weighted']:.3f}",
@@ -169,6 +186,54 @@ def show(result: dict) -> str:
     )
 
 
+def pair_table(pairs: pd.DataFrame, results: list[dict]) -> pd.DataFrame:
+    """Paired tests in words: strings for `rendering`.
+
+    Args:
+        pairs: from `compare_all`.
+        results: the results that were compared.
+    """
+    title = {r["approach"]: short_title(r) for r in results}
+    rows = [
+        {
+            "approach": title[pair.first],
+            "against": title[pair.second],
+            "points": points(pair.difference),
+            "95 % interval": f"{points(pair.low)} to {points(pair.high)}",
+            "p, McNemar": chance(pair.p),
+            "p, Holm": chance(pair.p_holm),
+            "told apart": "yes" if pair.p_holm < 0.05 else "no",
+        }
+        for pair in pairs.itertuples(index=False)
+    ]
+    return pd.DataFrame(rows)
+
+
 def published_results() -> pd.DataFrame:
     """What the seed project and its public peers report for the real dataset (`data/published_results.csv`)."""
     return pd.read_csv(DATA / "published_results.csv")
+
+
+def published_beside(results: list[dict], dataset: dict) -> pd.DataFrame | None:
+    """Published results on this dataset that were judged as these were (five folds); None where there are none."""
+    if not is_published_on(dataset) or results[0]["protocol"] != "five_fold":
+        return None
+    published = published_results()
+    return published[published["protocol"] == "5-fold"]
+
+
+def published_table() -> pd.DataFrame:
+    """What others report for the real dataset, best first: strings for `rendering`."""
+    table = published_results().sort_values("accuracy", ascending=False)
+    rows = [
+        {
+            "project": row.project.split("/")[0],
+            "approach": row.approach,
+            "judged on": row.protocol,
+            "accuracy": percent(row.accuracy),
+            "macro F1": "" if pd.isna(row.f1_macro) else f"{row.f1_macro:.3f}",
+            "cost, as they report it": row.cost,
+        }
+        for row in table.itertuples(index=False)
+    ]
+    return pd.DataFrame(rows)

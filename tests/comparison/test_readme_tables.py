@@ -87,7 +87,7 @@ def test_each_row_shows_the_result_that_it_names():
 def test_figures_for_people():
     assert [percent(0.7251), points(-0.013), points(0.024)] == ["72.5 %", "−1.3", "+2.4"]
     assert [number(value) for value in (3349.6, 220.4, 39.04, 0.2634, 0)] == ["3,350", "220", "39", "0.263", "0"]
-    assert [duration(value) for value in (0.2, 18, 250, 13560)] == ["1 s", "18 s", "4 min", "3.8 h"]
+    assert [duration(value) for value in (0.2, 18, 250, 13560)] == ["0.2 s", "18 s", "4 min", "3.8 h"]
 
 
 def test_a_table_reads_the_same_as_markdown_and_as_html():

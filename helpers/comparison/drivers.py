@@ -1,0 +1,40 @@
+"""What drives accuracy: stories a genre, the title, how much of a story is read. `fewshot.drivers` measures it; this reads what it stored."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from sklearn.metrics import f1_score
+
+from helpers.comparison.metrics import bootstrap_interval
+
+DRIVERS = "learning_curve"
+"""Folder in the store."""
+
+
+def read_drivers(folder: Path, dataset: dict) -> pd.DataFrame | None:
+    """Accuracy of each model in each setting, computed anew from the stored predictions over five folds.
+
+    Args:
+        folder: of a store.
+        dataset: facts of the dataset; what was measured on another does not count.
+
+    Returns:
+        DataFrame of `study`, `value`, `model`, `stories`, `accuracy`, `low`, `high` (95 %, over stories) and `f1_macro`, in the order of the measurement;
+        None where it was not measured.
+    """
+    file = folder / DRIVERS / "facts.json"
+    if not file.exists() or not (predictions := file.with_name("predictions.parquet")).exists():
+        return None
+    if json.loads(file.read_text(encoding="utf-8"))["dataset"]["sha256"] != dataset["sha256"]:
+        return None
+    rows = []
+    for (study, value, model), judged in pd.read_parquet(predictions).groupby(["study", "value", "model"], sort=False):
+        right = (judged["genre"] == judged["predicted"]).to_numpy(dtype=float)
+        low, high = bootstrap_interval(right)
+        f1 = f1_score(judged["genre"], judged["predicted"], average="macro", zero_division=0)
+        figures = {"stories": len(judged), "accuracy": right.mean(), "low": low, "high": high, "f1_macro": f1}
+        rows.append({"study": study, "value": value, "model": model} | figures)
+    return pd.DataFrame(rows)

@@ -1,0 +1,148 @@
+"""What drives accuracy, measured over five folds: stories a genre, the title, how much of a story is read.
+
+Usage: `python -m helpers.fewshot.drivers --profile cpu` (`make drivers`), after `01_clean` has run with the same profile. Embeddings come from the
+workspace's cache where 06 has left them; `results/learning_curve/` keeps what was predicted, for 07.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from helpers import models, runtime, stories
+from helpers.comparison.drivers import DRIVERS, read_drivers
+from helpers.comparison.metrics import predictions_from_scores
+from helpers.fewshot.fusion import FusedClassifier
+from helpers.measuring import progress_line
+from helpers.representations import lexical, sentences
+from helpers.runtime import Run, write_json
+
+SIZES = (2, 4, 6, 8)
+TOKENS = (64, 256, 1024)
+WHOLE, SAME = ("stories a genre", "all"), (("title", "with"), ("tokens read", "all"))
+"""The setting that leaves nothing out, and its other names: it is measured once."""
+WORDS, ENCODER, FAST = "words", "frozen encoder", "fast: words + encoder"
+
+
+def measure_drivers(run: Run, table: pd.DataFrame, facts: dict) -> pd.DataFrame:
+    """Judge every story once in each setting, by models that were fitted on the originals of the other folds.
+
+    The models are words, the frozen encoder, and both fused (the best that is fitted in minutes). A run that was cut off goes on with the setting
+    that it was in.
+
+    Args:
+        run: the running notebook.
+        table: story table with `fold`.
+        facts: facts of the dataset.
+
+    Returns:
+        See `comparison.drivers.read_drivers`.
+    """
+    folder = run.workspace / "results" / DRIVERS
+    encoder, label = models.load_encoder(run, models.PACKAGED_ENCODER)
+    setting = {"dataset": facts, "encoder": label, "facts": run.facts}
+    done = _begun(folder, setting)
+    write_json(folder / "facts.json", setting)
+    settings = [
+        (study, value, name, fit) for study, value, fits in _settings(run, table, encoder, label) for name, fit in fits.items()
+    ]
+    left = [s for s in settings if not ((done["study"] == s[0]) & (done["value"] == s[1]) & (done["model"] == s[2])).any()]
+    begin = time.perf_counter()
+    for place, (study, value, name, judge) in enumerate(left, 1):
+        kept = done[(done["study"] == WHOLE[0]) & done["value"].str.startswith(WHOLE[1]) & (done["model"] == name)]
+        if (study, value) not in SAME or kept.empty:
+            kept = pd.concat([judge(int(fold)) for fold in sorted(table["fold"].unique())])
+        kept = kept[["story_id", "fold", "genre", "predicted", "truth_rank"]].assign(study=study, value=value, model=name)
+        done = pd.concat([done, kept], ignore_index=True) if len(done) else kept
+        unfinished = folder / "predictions.part"
+        done.to_parquet(unfinished, index=False)
+        unfinished.replace(folder / "predictions.parquet")
+        print(progress_line(place, len(left), time.perf_counter() - begin, f"{study} {value}, {name}"), flush=True)
+    return read_drivers(run.workspace / "results", facts)
+
+
+def _begun(folder: Path, setting: dict) -> pd.DataFrame:
+    """What an earlier run in the same setting has judged; empty where there was none."""
+    facts, predictions = folder / "facts.json", folder / "predictions.parquet"
+    columns = ["story_id", "fold", "genre", "predicted", "truth_rank", "study", "value", "model"]
+    if facts.exists() and predictions.exists():
+        earlier = pd.read_json(facts, typ="series").to_dict()
+        same = earlier["dataset"]["sha256"] == setting["dataset"]["sha256"] and earlier["encoder"] == setting["encoder"]
+        if same and all(earlier["facts"][name] == setting["facts"][name] for name in ("dtype", "seed", "profile")):
+            return pd.read_parquet(predictions)
+    return pd.DataFrame(columns=columns)
+
+
+def _settings(run: Run, table: pd.DataFrame, encoder, label: str):
+    """Yield each study's settings: its name, the value, and by model a function of a fold's number that judges that fold."""
+    short, _ = models.load_encoder(run, models.PACKAGED_ENCODER)
+    short.max_seq_length = 64
+
+    def built(title: bool = True) -> dict[str, dict]:
+        beside = ("title",) if title else ()
+        opening = sentences.frozen(run, short, label, ("opening", *beside))
+        whole = sentences.frozen(run, encoder, label, ("opening", "whole", *beside))
+        return {
+            WORDS: {"words": lexical.words()},
+            ENCODER: {"encoder": whole},
+            FAST: {"words": lexical.words(), "opening": opening},
+        }
+
+    def judged_by(parts: dict, of: pd.DataFrame, size: int | None = None) -> Callable[[int], pd.DataFrame]:
+        return lambda fold: _judge(parts, of, fold, size, run.seed)
+
+    most = table.groupby("genre").size().max() * 4 // 5
+    sizes = [size for size in (*SIZES, *(8 * 2**k for k in range(1, 12))) if size < most]
+    for size in sizes:
+        yield "stories a genre", str(size), {name: judged_by(parts, table, size) for name, parts in built().items()}
+    yield "stories a genre", f"all ({most})", {name: judged_by(parts, table) for name, parts in built().items()}
+    for value, title in (("with", True), ("without", False)):
+        of = table if title else table.assign(title="")
+        yield "title", value, {name: judged_by(parts, of) for name, parts in built(title).items()}
+    for value in (*TOKENS, None):
+        of = table if value is None else table.assign(text=_cut(encoder, table["text"].tolist(), value))
+        fits = {name: judged_by(parts, of) for name, parts in built().items() if name != FAST}
+        yield "tokens read", "all" if value is None else f"{value:,}", fits
+
+
+def _cut(encoder, texts: list[str], tokens: int) -> list[str]:
+    """The first so many tokens of each text, as the encoder's tokenizer counts them."""
+    cut = []
+    for text in texts:
+        spans = encoder.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
+        cut.append(text[: spans[min(tokens, len(spans)) - 1][1]] if spans else text)
+    return cut
+
+
+def _judge(parts: dict, table: pd.DataFrame, fold: int, size: int | None, seed: int) -> pd.DataFrame:
+    """Predictions for one fold, by parts that were fitted on `size` stories a genre of the others (None for all), drawn with the seed."""
+    train, judged = table[table["fold"] != fold], table[table["fold"] == fold]
+    if size:
+        order = np.random.default_rng(seed).permutation(len(train))
+        train = train.iloc[order].groupby("genre").head(size)
+    if len(parts) > 1:
+        model = FusedClassifier(parts, seed).fit(train, lambda ids: train[train["story_id"].isin(set(ids))])
+        return predictions_from_scores(judged, model.predict_proba(judged), model.genres, fold)
+    (pipeline,) = parts.values()
+    pipeline.fit(train, train["genre"])
+    return predictions_from_scores(judged, lexical.decision_scores(pipeline, judged), list(pipeline.classes_), fold)
+
+
+def main() -> None:
+    """Measure everything that is not measured yet, and print it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--profile", default="cpu")
+    parser.add_argument("--workspace")
+    arguments = parser.parse_args()
+    run = runtime.start(arguments.profile, arguments.workspace)
+    found = measure_drivers(run, *stories.read_stories(run))
+    print(found.round(3).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
