@@ -160,17 +160,18 @@ def read_whole(path: Path, read):
     except Exception as error:  # every format has its own words for half a file
         if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno):
             raise  # it could not be read, which is another matter
-        aside = set_aside(path, "broken")
+        aside = set_aside(path, path.with_name(path.name + ".broken"))
         print(f"{path.parent.name}/{path.name} was cut short: set aside as {aside.name}, and taken for not there.")
         return None
 
 
-def set_aside(path: Path, why: str) -> Path:
-    """Give a file or folder another name beside its own, with a word that says why; returns where it is now."""
+def set_aside(path: Path, to: Path) -> Path:
+    """Move a file or folder out of the way, to a name that begins as `to` and was never used; returns where it is now."""
     number = 1
-    while (aside := path.with_name(f"{path.name}.{why}-{number}")).exists():
+    while (aside := to.with_name(f"{to.name}-{number}")).exists():
         number += 1
     with saving(path):
+        aside.parent.mkdir(parents=True, exist_ok=True)
         return path.rename(aside)
 
 

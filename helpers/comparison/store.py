@@ -18,8 +18,9 @@ import torch
 from helpers.comparison.metrics import compute_metrics
 from helpers.config import DATA, PROFILES, VERSION
 from helpers.measuring import Cost
-from helpers.runtime import Run, write_json
+from helpers.runtime import DTYPES, Run
 from helpers.stories import FACTS
+from helpers.workspace import MARKER, read_json, read_whole, set_aside, write_json, write_table
 
 PROTOCOLS = {"seed_split": "seed split", "five_fold": "5-fold"}
 SCHEMA = 2
@@ -73,12 +74,18 @@ def save_result(
         log: training log, one dict a step.
     """
     folder = result_folder(run, approach, protocol)
-    folder.mkdir(parents=True, exist_ok=True)
-    predictions.to_parquet(folder / "predictions.parquet", index=False)
+    _keep_another(run, folder, dataset)
+    for name in (
+        "metrics.json",
+        "scores.parquet",
+        "training_log.csv",
+    ):  # the first comes last, and vouches for what stands beside it
+        (folder / name).unlink(missing_ok=True)
+    write_table(folder / "predictions.parquet", predictions)
     if scores is not None:
-        scores.to_parquet(folder / "scores.parquet", index=False)
+        write_table(folder / "scores.parquet", scores)
     if log:
-        pd.DataFrame(log).to_csv(folder / "training_log.csv", index=False)
+        write_table(folder / "training_log.csv", pd.DataFrame(log))
     result = {
         "schema": SCHEMA,
         "version": VERSION,
@@ -104,9 +111,35 @@ def save_result(
     return result
 
 
+def _keep_another(run: Run, folder: Path, dataset: dict) -> None:
+    """Set aside, told, what another dataset, profile, number type or version left in a folder that a result is written to now."""
+    if not (old := read_metrics(folder / "metrics.json")):
+        return
+    theirs, mine = {}, {"dataset": dataset["sha256"][:8], "profile": run.profile.name, "number type": run.facts["dtype"]}
+    if not outdated(old):
+        facts = old["facts"]
+        theirs = {"dataset": old["dataset"]["sha256"][:8], "profile": facts["profile"], "number type": facts.get("dtype")}
+    if theirs != mine:
+        aside = set_aside(folder, run.workspace / "earlier-results" / f"{folder.parent.name}-{folder.name}")
+        why = [f"{what} {value}" for what, value in theirs.items() if mine[what] != value] or [
+            "another version of this project"
+        ]
+        print(
+            f"{folder.parent.name}, {PROTOCOLS[folder.name]}: the result of {', '.join(why)} is kept in {aside.parent.name}/{aside.name}."
+        )
+
+
+_FORM = {"approach", "protocol", "title", "dataset", "facts", "metrics", "cost", "created_at"}
+
+
 def read_metrics(path: Path) -> dict:
-    """One `metrics.json` in the form of today; one of another form is returned as it is, and `outdated` says what to do about it."""
-    result = json.loads(path.read_text(encoding="utf-8"))
+    """One `metrics.json` in the form of today; one of another form is returned as it is, and `outdated` says what to do about it.
+
+    Empty where there is none, or where it was cut short.
+    """
+    result = read_json(path) or {}
+    if not outdated(result) and not _FORM <= result.keys():
+        return {}
     if result.get("schema") == 1:
         result |= {"schema": SCHEMA, "version": "", "cost": result["cost"] | {"latency_threads": None}}
     return result
@@ -114,10 +147,12 @@ def read_metrics(path: Path) -> dict:
 
 def outdated(result: dict) -> str:
     """What to do about a result whose form cannot be read; empty if it can."""
+    if not result:
+        return "was cut short; run its notebook again"
     schema = result.get("schema", 0)
     if schema > SCHEMA:
         return f"written by a newer version of this project (form {schema}, this one reads {SCHEMA}); update the project"
-    return "" if schema == SCHEMA else "written by another version of this project; run its notebook again"
+    return "" if schema in (1, SCHEMA) else "written by another version of this project; run its notebook again"
 
 
 @dataclass(frozen=True)
@@ -128,6 +163,7 @@ class Store:
         folder: holds `<approach>/<protocol>/metrics.json`.
         profile: whose results are read; those of another are left out.
         dataset: facts of the dataset; results on another are left out.
+        dtypes: number types that may stand side by side; None for any. A workspace keeps one for each kind of device.
         shipped: whether they came with the project, instead of from a workspace.
         about: one sentence for the reader: whose results these are.
     """
@@ -137,6 +173,7 @@ class Store:
     dataset: dict
     shipped: bool = False
     about: str = ""
+    dtypes: frozenset[str] | None = None
 
     def left_out(self, result: dict) -> str:
         """Why a stored result may not stand beside those of this dataset and profile; empty if it may."""
@@ -146,20 +183,33 @@ class Store:
             return f"judged on another dataset ({result['dataset']['sha256'][:8]})"
         if result["facts"]["profile"] != self.profile:
             return f"run with profile {result['facts']['profile']}"
+        if self.dtypes and result["facts"].get("dtype") not in self.dtypes:
+            return f"computed in {result['facts'].get('dtype')}, this workspace in {' and '.join(sorted(self.dtypes))} (DTYPE)"
         return ""
+
+
+def _dtypes(run: Run) -> frozenset[str]:
+    """Number types whose results may stand side by side: the run's own, and those that the workspace keeps for other kinds of device."""
+    kept = (read_json(run.workspace / MARKER) or {}).get("dtype", {})
+    others = {
+        str(DTYPES[name]).removeprefix("torch.")
+        for device, name in kept.items()
+        if device != run.device.type and name in DTYPES
+    }
+    return frozenset({run.facts["dtype"], *others})
 
 
 def read_result(run: Run, approach: str, protocol: str, dataset: dict) -> dict | None:
     """One approach's result with its `predictions`, and `scores` and training `log` where they were kept; None if this dataset and profile have none."""
     folder = result_folder(run, approach, protocol)
-    if not (folder / "metrics.json").exists():
-        return None
     result = read_metrics(folder / "metrics.json")
-    if Store(run.workspace / "results", run.profile.name, dataset).left_out(result):
+    if Store(run.workspace / "results", run.profile.name, dataset, dtypes=_dtypes(run)).left_out(result):
         return None
     for name in ("predictions", "scores"):
-        if (folder / f"{name}.parquet").exists():
-            result[name] = pd.read_parquet(folder / f"{name}.parquet")
+        if (table := _read_table(folder / f"{name}.parquet")) is not None:
+            result[name] = table
+    if "predictions" not in result:
+        return None
     if (folder / "training_log.csv").exists():
         result["log"] = [row.dropna().to_dict() for _, row in pd.read_csv(folder / "training_log.csv").iterrows()]
     return result
@@ -174,13 +224,19 @@ def load_results(store: Store) -> tuple[list[dict], list[str]]:
     kept, left_out = [], []
     for path in sorted(store.folder.glob("*/*/metrics.json")):
         result = read_metrics(path)
+        title, protocol = result.get("title", path.parent.parent.name), PROTOCOLS.get(path.parent.name, "?")
         if why := store.left_out(result):
-            left_out.append(f"{result.get('title')} ({PROTOCOLS.get(result.get('protocol'), '?')}): {why}")
+            left_out.append(f"{title} ({protocol}): {why}")
+        elif (predictions := _read_table(path.parent / "predictions.parquet")) is None:
+            left_out.append(f"{title} ({protocol}): has no whole predictions; run its notebook again")
         else:
-            result["predictions"] = pd.read_parquet(path.parent / "predictions.parquet")
-            kept.append(result)
+            kept.append(result | {"predictions": predictions})
     kept.sort(key=lambda result: -result["metrics"]["accuracy"])
     return kept, left_out
+
+
+def _read_table(path: Path) -> pd.DataFrame | None:
+    return read_whole(path, lambda: pd.read_parquet(path))
 
 
 def newest(folder: Path, profile: str, sha256: str | None = None) -> Store | None:
@@ -206,7 +262,7 @@ def open_store(run: Run, shipped: Path = SHIPPED) -> Store:
     file = run.workspace / FACTS
     stories = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
     if own := newest(run.workspace / "results", run.profile.name, stories and stories["sha256"]):
-        return dataclasses.replace(own, about=f"Computed in this workspace, profile {own.profile}.")
+        return dataclasses.replace(own, dtypes=_dtypes(run), about=f"Computed in this workspace, profile {own.profile}.")
     order = sorted(PROFILES, key=lambda name: (name != run.profile.name, list(PROFILES).index(name) * -1))
     found = [shipped / name for name in order if (shipped / name / MANIFEST).exists()]
     if not found:

@@ -75,7 +75,7 @@ class Trials:
         row = {"change": change, "losses": losses.tolist(), "accuracy": float(right.mean())}
         self.rows.append(row | {"cost": dataclasses.asdict(cost)})
         if self._others:
-            aside = set_aside(self.file, "other")
+            aside = set_aside(self.file, self.file.with_name("trials-of-another-recipe.json"))
             print(f"{self.file.parent.name}: the trials of another recipe, dataset or profile are kept as {aside.name}.")
             self._others = False
         write_json(self.file, {"setting": self.setting, "trials": self.rows})

@@ -3,43 +3,44 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pandas as pd
 
-from helpers.runtime import Run, write_json
+from helpers.runtime import Run
+from helpers.workspace import MARKER, saving, write_json, write_table
 
 TABLE = "stories.parquet"
 FACTS = "stories.json"
 
 
 def save_stories(run: Run, table: pd.DataFrame, facts: dict) -> None:
-    """Write the finished table and its facts; the work on an earlier, different dataset is set aside, not overwritten."""
-    old = run.workspace / FACTS
-    if old.exists():
-        before = _read_facts(old)["sha256"]
-        if before != facts["sha256"]:
-            aside = _set_aside(run.workspace, before[:8])
-            print(f"This workspace held another dataset ({before[:8]}); its files were moved to {aside.name}/.")
-    temporary = run.workspace / (TABLE + ".part")
-    table.to_parquet(temporary, index=False)
-    os.replace(temporary, run.workspace / TABLE)
-    write_json(old, facts)
+    """Write the finished table and its facts; the work on another dataset is set aside, and comes back when that dataset does."""
+    workspace, now = run.workspace, f"earlier-{facts['sha256'][:8]}"
+    if (workspace / FACTS).exists() and (before := _read_facts(workspace / FACTS)["sha256"]) != facts["sha256"]:
+        aside = workspace / f"earlier-{before[:8]}"
+        _move(workspace, aside)
+        print(f"This workspace held another dataset ({before[:8]}); its files were moved to {aside.name}/.")
+    if (workspace / now).is_dir():
+        _move(workspace / now, workspace)
+        print(f"What was made of this dataset before ({facts['sha256'][:8]}) is back from {now}/.")
+    write_table(workspace / TABLE, table)
+    write_json(workspace / FACTS, facts)
 
 
-def _set_aside(workspace: Path, name: str) -> Path:
-    """Move the work on a dataset into a folder of its own, which nothing in it was in before."""
-    aside, count = workspace / f"earlier-{name}", 1
-    while aside.exists():
-        count += 1
-        aside = workspace / f"earlier-{name}-{count}"
-    aside.mkdir()
-    # The facts go last: a move that is cut off is then seen, and goes on, the next time.
-    paths = [p for p in workspace.iterdir() if not p.name.startswith(("earlier-", "notebooks", "models", "workspace."))]
-    for path in sorted(paths, key=lambda p: p.name == FACTS):
-        path.rename(aside / path.name)
-    return aside
+def _move(source: Path, target: Path) -> None:
+    """Move the work on a dataset from folder to folder; what is in the target under the same name already stays in both places."""
+    with saving(target):
+        target.mkdir(exist_ok=True)
+        paths = [p for p in source.iterdir() if not p.name.startswith(("earlier-", "notebooks", "models", MARKER))]
+        # The facts go last: a move that is cut off is then seen, and goes on, the next time.
+        for path in sorted(paths, key=lambda p: p.name == FACTS):
+            if not (target / path.name).exists():
+                path.rename(target / path.name)
+            elif path.is_dir():
+                _move(path, target / path.name)
+        if not any(source.iterdir()):
+            source.rmdir()
 
 
 def read_stories(run: Run) -> tuple[pd.DataFrame, dict]:
