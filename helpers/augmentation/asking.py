@@ -85,6 +85,7 @@ def run_plan(
     words: int | None = None,
     most_requests: int | None = None,
     most_tokens: int | None = None,
+    tokens_a_word: float = 1.35,
 ) -> Outcome:
     """Ask for what the journal does not hold yet, judge each answer, and keep it before the next is asked for.
 
@@ -98,6 +99,7 @@ def run_plan(
         write_prompt: function of a target and a prompt version that returns the instruction.
         words: length asked for; None for the parent's own.
         most_requests, most_tokens: budget of this session; None for no bound.
+        tokens_a_word: of the stories' language, see `stories.language_of`.
 
     Returns:
         What it came to. A spent budget, a daily limit and an endpoint out of order end the session, not the notebook.
@@ -127,7 +129,7 @@ def run_plan(
             length = words_wanted(target, words)
             answer, verdict = None, None
             try:
-                answer = provider.ask(target, prompt, model, _most_tokens(model, length), again=bool(fault))
+                answer = provider.ask(target, prompt, model, _most_tokens(model, length, tokens_a_word), again=bool(fault))
                 verdict = gates.judge(target, answer, words or answer.story_words)
             except NoAnswer as error:
                 verdict = Verdict("", "", f"no answer: {error}")
@@ -177,9 +179,9 @@ def run_plan(
     return outcome
 
 
-def _most_tokens(model: str, words: int) -> int:
+def _most_tokens(model: str, words: int, tokens_a_word: float = 1.35) -> int:
     """Longest answer to allow for: a third more than asked, and room to think for a model that thinks first."""
-    return int(1.35 * 1.33 * words) + 100 + (600 if "gpt-oss" in model else 0)
+    return int(tokens_a_word * 1.33 * words) + 100 + (600 if "gpt-oss" in model else 0)
 
 
 def _journal_row(target: Target, provider: str, model: str, prompt_id: str, answer: Answer | None, verdict: Verdict) -> dict:

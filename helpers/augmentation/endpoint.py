@@ -12,6 +12,7 @@ import groq
 import httpx
 
 from helpers.augmentation.targets import Answer, ModelUnavailable, NoAnswer, ProviderError, Target, count_tokens, shorten_middle
+from helpers.stories import count_words
 
 GROQ_URL = "https://api.groq.com/openai/v1"
 KEY_NAME = "GROQ_API_KEY"
@@ -30,6 +31,16 @@ PAUSE = 20
 """Seconds to wait, times the number of failures, when an endpoint fails and does not say for how long."""
 ROUNDS = 5
 """Failures in a row (each after the SDK's own retries) until an endpoint counts as out of order."""
+REFUSALS = 5
+"""So many different requests refused in a row with the same words, and none answered in between, mean that a model refuses all of them."""
+_PASSING = {408, 409, 424, 425, 498}  # statuses that pass by themselves, as 429 and 5xx; 498 is Groq's full flex tier
+_UNPAID = {
+    "insufficient_quota",
+    "billing_not_active",
+    "organization_restricted",
+    "account_deactivated",
+}  # until the user sees to it
+_TOO_LONG = re.compile(r"context[ _]length|reduce the length|too (?:long|large|many tokens)|maximum context", re.I)
 
 
 class ChatEndpoint:
@@ -54,6 +65,8 @@ class ChatEndpoint:
         self.name = "groq" if host.endswith("groq.com") else host
         self.models = tuple(models)
         self._limits: dict[tuple[str, str], _Limit] = {}
+        self._refused: dict[str, list[str]] = {}
+        self._key = key
         # The SDK's own path starts with /openai/v1, which other services lack: requests go through its generic methods.
         self._client = groq.Groq(
             api_key=key,
@@ -72,9 +85,7 @@ class ChatEndpoint:
             self._stop_on_refusal(error)
             raise ProviderError(f"{self.name} does not list its models (HTTP {error.status_code}). Check BASE_URL.") from None
         except groq.APIConnectionError:
-            raise ProviderError(
-                f"{self.name} cannot be reached. Check the connection and BASE_URL, then run this cell again."
-            ) from None
+            raise ProviderError(f"{self.name} cannot be reached. Check the connection and BASE_URL, and run again.") from None
         except (ValueError, KeyError, TypeError):
             raise ProviderError(f"{self.name} answers, but not with a list of models. Check BASE_URL.") from None
         if missing := [model for model in self.models if model not in names]:
@@ -118,28 +129,27 @@ class ChatEndpoint:
                     "/chat/completions", cast_to=httpx.Response, body=self._body(model, prompt, story, longest)
                 )
                 self._note_limits(model, response.headers)
+                self._refused.pop(model, None)
                 return _read(response, story, share)
             except groq.APIStatusError as error:
                 self._stop_on_refusal(error)
                 self._note_limits(model, error.response.headers)
-                code, message = _complaint(error)
+                code, message = _complaint(error, self._key)
                 trouble = f"HTTP {error.status_code}"
                 if error.status_code == 404 or code in ("model_decommissioned", "model_not_found"):
                     raise ModelUnavailable(f"{self.name} no longer has {model}.") from None
                 if code in ("content_filter", "content_policy_violation"):
                     raise NoAnswer("filtered by the provider") from None
-                if error.status_code == 413:
+                if error.status_code == 413 or (error.status_code in (400, 422) and _TOO_LONG.search(f"{code} {message}")):
                     share *= _share_of_limit(message)
                     if not target.story or share < 0.2:
                         raise NoAnswer("too large for the provider") from None
                 elif error.status_code == 429:
                     self._wait_or_leave(model, _retry_after(error.response.headers, message) or PAUSE * failures, message)
-                elif error.status_code >= 500:
+                elif error.status_code >= 500 or error.status_code in _PASSING:
                     time.sleep(PAUSE * failures)
                 else:
-                    raise ProviderError(
-                        f"{self.name} refuses the request (HTTP {error.status_code}): {message[:200]}"
-                    ) from None
+                    self._refuse(model, f"HTTP {error.status_code}: {message[:200] or code or 'no reason given'}")
             except (groq.APIConnectionError, _Malformed) as error:
                 trouble = "no whole answer in time" if isinstance(error, groq.APITimeoutError) else "broken answers"
                 time.sleep(PAUSE * failures)
@@ -156,11 +166,20 @@ class ChatEndpoint:
 
     def _stop_on_refusal(self, error: groq.APIStatusError) -> None:
         if error.status_code == 401:
-            raise ProviderError(
-                f"{self.name} does not accept the key (401). Put a valid one into {KEY_NAME} and run again."
-            ) from None
+            raise ProviderError(f"{self.name} does not accept the key (401). Put a valid one into {KEY_NAME}.") from None
+        code, message = _complaint(error, self._key)
+        if error.status_code == 402 or code in _UNPAID:
+            raise ProviderError(f"{self.name} wants its account seen to ({error.status_code}): {message[:200]}") from None
         if error.status_code == 403:
             raise ProviderError(f"{self.name} does not let this key do that (403).") from None
+
+    def _refuse(self, model: str, complaint: str) -> None:
+        """One request that is refused is its own affair (raises `NoAnswer`), the same complaint about each the model's (`ModelUnavailable`)."""
+        complaints = self._refused.setdefault(model, [])
+        complaints.append(complaint)
+        if len(complaints) >= REFUSALS and len(set(complaints[-REFUSALS:])) == 1:
+            raise ModelUnavailable(f"{self.name} refuses every request to {model} ({complaint}).") from None
+        raise NoAnswer(f"refused by the provider ({complaint})") from None
 
     def _share_that_fits(self, model: str, prompt: str, story: str, max_tokens: int) -> float:
         """Share of story and answer that fit into a minute's tokens; the service counts the longest answer in advance."""
@@ -255,13 +274,14 @@ def _read(response: httpx.Response, story: str, share: float) -> Answer:
     if finish == "length":
         raise NoAnswer("cut off at its token limit")
     note = "" if share >= 1 or not story else f"the story was too large: {share:.0%} of it was sent, without its middle"
-    return Answer(text, tokens=tokens, story_words=len(story.split()), note=note)
+    return Answer(text, tokens=tokens, story_words=count_words(story), note=note)
 
 
-def _complaint(error: groq.APIStatusError) -> tuple[str, str]:
-    """Code and message of an error in the protocol's own form; both empty where it has another."""
+def _complaint(error: groq.APIStatusError, key: str) -> tuple[str, str]:
+    """Code and message of an error in the protocol's own form, without the key; both empty where it has another form."""
     body = error.body.get("error", error.body) if isinstance(error.body, dict) else {}
-    return (str(body.get("code") or ""), str(body.get("message") or "")) if isinstance(body, dict) else ("", "")
+    code, message = (str(body.get(part) or "") for part in ("code", "message")) if isinstance(body, dict) else ("", str(body))
+    return code, " ".join(message.replace(key, "[key]").split())
 
 
 def _retry_after(headers, message: str = "") -> float | None:
@@ -284,6 +304,6 @@ def _seconds(duration: str) -> float:
 
 
 def _share_of_limit(message: str) -> float:
-    """How much of a request the service would take, from `Limit 6000, Requested 7263`; two thirds where it does not say."""
-    found = re.search(r"Limit (\d+).*?Requested (\d+)", message)
+    """How much of a request the service would take, from `Limit 6000, Requested 7263` or vLLM's words for it; two thirds where it does not say."""
+    found = re.search(r"(?:Limit|maximum context length is) (\d+).*?requested (\d+)", message, re.I)
     return min(0.9, 0.9 * int(found.group(1)) / int(found.group(2))) if found else 2 / 3

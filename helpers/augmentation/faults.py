@@ -6,6 +6,7 @@ import pandas as pd
 
 from helpers.augmentation.gates import Gates
 from helpers.augmentation.targets import Answer, Target
+from helpers.stories import count_words
 
 _SPANISH = (
     "Había una vez un viejo farero que vivía solo en la costa y contaba los barcos que pasaban cada noche. Un día no pasó "
@@ -62,7 +63,7 @@ def measure_gates(gates: Gates, stories: pd.DataFrame, rows: list[dict], most: i
     ]
     table = []
     for gate, how, answers in faults:
-        verdicts = [gates.judge(t, Answer(a), len((t.story or a).split())) for t, a in answers]
+        verdicts = [gates.judge(t, Answer(a), count_words(t.story or a)) for t, a in answers]
         if gate == "none":
             for (t, _), verdict in zip(answers, verdicts):
                 if not verdict.reason:

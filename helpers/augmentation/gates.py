@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from helpers.augmentation.closeness import similarities_within, similarity_bounds
 from helpers.augmentation.duplicates import NgramIndex
 from helpers.augmentation.targets import Answer, Target
 from helpers.representations.sentences import embed, encode, mean_vector, split_windows
 from helpers.runtime import Run
+from helpers.stories import Language, count_words, language_of, script_of, share_of_everyday_words, words_or_letters
 
 NEAR_COPY = 0.5
 """The same for a paraphrase and its parent, which may keep phrases. Measured: the recorded paraphrases share at most 0.009."""
@@ -19,11 +21,6 @@ LENGTHS = {"paraphrase": (0.5, 1.6), "synthetic": (0.5, 2.0)}
 """Shortest and longest answer, as a multiple of the parent's words or of the words asked for."""
 ENGLISH = 0.2
 """Least share of everyday English words. Measured: 0.30 in the story of the dataset that has the fewest."""
-_EVERYDAY = set(
-    "the a an and or but of to in on at by for with from as is are was were be been it its he she they them his her their "
-    "i you we my your our that this there not no had have has do did so if when who what then all one out up".split()
-)
-
 
 _OPENER = re.compile(
     r"^\W*(sure|certainly|of course|absolutely|okay|ok|here(?:'s| is| are)|below is|i(?:'ve| have) (?:re|para))\b", re.I
@@ -31,6 +28,12 @@ _OPENER = re.compile(
 
 
 _ABOUT = re.compile(r"\b(paraphras\w*|rewrit\w*|rewrote|reword\w*|version|story|request\w*|retelling)\b", re.I)
+_TITLE = re.compile(
+    r"\s*(?:#+\s*|\*\*)?\s*(?:title|titre|titel|título|titulo|titolo|標題|标题|タイトル|제목|العنوان|عنوان|शीर्षक|название|ชื่อเรื่อง)\s*(?:\*\*)?\s*[:\uff1a]\s*(.+)",
+    re.I,
+)
+_STOPS = r".!?,;:\u3002\uff01\uff1f\uff0c\uff1b\uff1a\u3001\u061f\u060c\u061b\u0964"
+"""What a sentence ends with, in any script, to stand inside a character class."""
 _CLOSER = re.compile(
     r"^\W*(note\b|i hope|let me know|feel free|word count|this (?:paraphrase|version|rewrite|retelling)|\(?\d+ words\)?)", re.I
 )
@@ -41,37 +44,6 @@ _REFUSAL = re.compile(
     r"i (?:can't|cannot) (?:help|assist|provide|write|fulfil|comply|create|paraphrase|rewrite)|as a language model)",
     re.I,
 )
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """Cosine similarities that separate `the same story` from `another story`.
-
-    Attributes:
-        drift: a paraphrase less like its parent than this might as well be another story.
-        near: two texts more alike than this are nearer than the dataset's stories are to each other.
-    """
-
-    drift: float
-    near: float
-
-
-def similarity_bounds(vectors: np.ndarray, genres) -> Bounds:
-    """Choose both bounds on the stories themselves, so that they fit any dataset and any encoder.
-
-    Args:
-        vectors: float array (stories, dimensions), rows of length 1.
-        genres: genre of each row.
-
-    Returns:
-        `drift`: exceeded by 5 % of the pairs of different stories of one genre. `near`: exceeded by the nearest other story
-        of 1 % of the stories.
-    """
-    similarity = vectors @ vectors.T
-    np.fill_diagonal(similarity, np.nan)
-    genres = np.asarray(genres)
-    same = similarity[genres[:, None] == genres[None, :]]
-    return Bounds(float(np.nanquantile(same, 0.95)), float(np.quantile(np.nanmax(similarity, axis=1), 0.99)))
 
 
 def strip_answer(text: str, title: str = "") -> tuple[str, str]:
@@ -104,10 +76,10 @@ def strip_answer(text: str, title: str = "") -> tuple[str, str]:
         lines.pop(0)
         drop_blank()
     if len(lines) > 1 and not title:
-        marked = re.fullmatch(r"\s*(?:#+\s*|\*\*)?\s*title\s*(?:\*\*)?\s*:\s*(.+)", lines[0], re.I)
+        marked = _TITLE.fullmatch(lines[0])
         headed = re.fullmatch(r"\s*(?:#+\s+(.+)|\*\*(.+)\*\*)", lines[0])
         # A place, a date or a speaker is the story's own first line.
-        plain = len(lines[0].split()) <= 12 and not lines[1].strip() and re.fullmatch(r"([^\d.!?,;:]+)", lines[0])
+        plain = count_words(lines[0]) <= 12 and not lines[1].strip() and re.fullmatch(rf"([^\d{_STOPS}]+)", lines[0])
         if heading := marked or headed or plain:
             title = next(part for part in heading.groups() if part).strip(" *#_\"'\u201c\u201d")
             lines.pop(0)
@@ -141,6 +113,7 @@ class Gates:
 
     Attributes:
         bounds: the similarity bounds in force.
+        language: of the stories, which the answers must share.
     """
 
     def __init__(self, run: Run, encoder, label: str, stories: pd.DataFrame):
@@ -159,6 +132,7 @@ class Gates:
         self._vectors = embed(run, encoder, label, list(stories["text"]))
         self._index = NgramIndex(self._texts)
         self.bounds = similarity_bounds(self._vectors, self._genres)
+        self.language = language_of(stories["text"])
         self._accepted: list[Target] = []
         self._accepted_vectors: list[np.ndarray] = []
         self._accepted_index = NgramIndex({})
@@ -182,10 +156,10 @@ class Gates:
         Args:
             target: what was asked for.
             answer: what came back.
-            words: length that was asked for.
+            words: length that was asked for, see `stories.count_words`.
         """
         verdict = Verdict(*strip_answer(answer.text, answer.title))
-        verdict.reason = _read_it(target, verdict, words) or self._copied(target, verdict.text)
+        verdict.reason = _read_it(target, verdict, words, self.language) or self._copied(target, verdict.text)
         if not verdict.reason:
             verdict.vector = self.embed_one(verdict.text)
             close = set(self._ids[self._vectors @ verdict.vector >= self.bounds.near]) | set(
@@ -208,10 +182,8 @@ class Gates:
         return (vectors * parents).sum(axis=1)
 
     def likeness_of_others(self) -> np.ndarray:
-        """Similarity of every two different stories of one genre."""
-        rows, columns = np.triu_indices(len(self._ids), k=1)
-        same = self._genres[rows] == self._genres[columns]
-        return (self._vectors @ self._vectors.T)[rows[same], columns[same]]
+        """Similarity of every two different stories of one genre, see `similarities_within`."""
+        return similarities_within(self._vectors, self._genres)
 
     def _copied(self, target: Target, text: str) -> str:
         share = self._index.shared(text).get(target.parent_id, 0.0)
@@ -241,17 +213,19 @@ class Gates:
         return f"near-duplicate: of an accepted one ({other.parent_id or other.genre}, {other.slot})"
 
 
-def _read_it(target: Target, verdict: Verdict, words: int) -> str:
-    """The gates that need no more than the answer's own words."""
+def _read_it(target: Target, verdict: Verdict, words: int, language: Language | None = None) -> str:
+    """The gates that need no more than the answer's own words. Where the language is not known, its gate stands aside."""
     text = verdict.text
-    found = text.split()
     if _REFUSAL.search(text[:300]):
         return "refusal: the answer declines to write"
-    if found and sum(word.strip(".,;:!?\"'\u201c\u201d").lower() in _EVERYDAY for word in found) / len(found) < ENGLISH:
+    if language and language.is_english and text and share_of_everyday_words(text) < ENGLISH:
         return "language: the answer is not in English"
+    if language and language.script and text and script_of(text) != language.script:
+        return f"language: the answer is not in {language.name}"
     low, high = LENGTHS[target.task]
-    if not low * words <= len(found) <= high * words:
-        return f"length: {len(found)} words, between {low * words:.0f} and {high * words:.0f} are wanted"
+    lengths = words_or_letters(text)
+    if not any(low * words <= length <= high * words for length in lengths):
+        return f"length: {max(lengths)} words, between {low * words:.0f} and {high * words:.0f} are wanted"
     if _OPENER.match(text) and _ABOUT.search(text.split("\n")[0]):
         return "preamble: the answer talks about itself"
     if name := _named(target, f"{verdict.title}\n{text}"):

@@ -59,15 +59,15 @@ class LocalModel:
         if not text:
             raise NoAnswer("empty answer")
         note = "" if story == target.story else f"the story was too large: {share:.0%} of it was sent, without its middle"
-        return Answer(text, tokens=len(output), story_words=len(story.split()), note=note)
+        return Answer(text, tokens=len(output), story_words=story_tables.count_words(story), note=note)
 
 
 class RecordedAnswers:
     """Answers that were written for this project and stand in `data/`, so that everything runs without a key.
 
-    For the sample corpus, `sample_augmentations.jsonl`: its paraphrases and its synthetic stories. For any other dataset,
-    `synthetic_stories.jsonl`: synthetic stories by the genre's name. A paraphrase of a sample story counts for a story with
-    the same id and the same text only.
+    For the sample corpus, `sample_augmentations.jsonl`: its paraphrases and its synthetic stories. For the real dataset and others with its labels
+    (`stories.is_known`), `synthetic_stories.jsonl`: synthetic stories by the genre's name. For any other dataset, nothing: a label such as `Crime` may
+    stand anywhere. A paraphrase of a sample story counts for a story with the same id and the same text only.
     """
 
     name = "recorded"
@@ -78,14 +78,13 @@ class RecordedAnswers:
             stories: story table that will be augmented.
             folder: where the recorded answers stand.
         """
-        sample, _ = story_tables.validate(story_tables.read_csv(story_tables.SAMPLE_CSV))
-        known = dict(zip(sample["story_id"], sample["text"]))
+        known = story_tables.sample_texts()
         rows = read_lines(folder / "sample_augmentations.jsonl")
         self._paraphrases = {
             (row["parent_id"], row["slot"]): (row, known[row["parent_id"]]) for row in rows if row["task"] == "paraphrase"
         }
-        if not all(known.get(story.story_id) == story.text for story in stories.itertuples()):
-            rows = read_lines(folder / "synthetic_stories.jsonl")
+        if not story_tables.is_sample(stories):
+            rows = read_lines(folder / "synthetic_stories.jsonl") if story_tables.is_known(stories) else []
         self._synthetic = {(row["genre"], row["slot"]): row for row in rows if row["task"] == "synthetic"}
         self.models = tuple(sorted({row["model"] for row in rows})) or ("none",)
 
@@ -112,7 +111,9 @@ class RecordedAnswers:
         row = None if again else self._find(target)
         if row is None:
             raise NotRecorded
-        return Answer(row["text"], row["title"], story_words=len(target.story.split()), created_at=row["created_at"])
+        return Answer(
+            row["text"], row["title"], story_words=story_tables.count_words(target.story), created_at=row["created_at"]
+        )
 
 
 def read_lines(path: Path) -> list[dict]:

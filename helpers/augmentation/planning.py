@@ -13,7 +13,7 @@ from helpers.augmentation.targets import Target, count_tokens
 from helpers.comparison.metrics import confusions, predictions_from_scores
 from helpers.representations import lexical
 from helpers.runtime import Run
-from helpers.stories import FAMILIES, family_of
+from helpers.stories import FAMILIES, count_words, family_of
 
 
 def genre_needs(stories: pd.DataFrame) -> pd.DataFrame:
@@ -88,7 +88,7 @@ def contrast(genre: str, needs: pd.DataFrame) -> list[str]:
     if confused:
         return confused.split(", ")[:3]
     present = set(needs["genre"])
-    return [other for other in FAMILIES.get(family_of(genre), []) if other != genre and other in present][:3]
+    return [other for other in FAMILIES.get(family_of(genre, present), []) if other != genre and other in present][:3]
 
 
 def plan_table(run: Run, targets: list[Target], needs: pd.DataFrame) -> pd.DataFrame:
@@ -102,7 +102,9 @@ def plan_table(run: Run, targets: list[Target], needs: pd.DataFrame) -> pd.DataF
     return table
 
 
-def estimate(targets: list[Target], words: int | None, provider, prompt_ids: tuple[str, ...]) -> pd.DataFrame:
+def estimate(
+    targets: list[Target], words: int | None, provider, prompt_ids: tuple[str, ...], tokens_a_word: float = 1.35
+) -> pd.DataFrame:
     """What the plan costs before anything is spent, second tries not counted.
 
     Args:
@@ -110,6 +112,7 @@ def estimate(targets: list[Target], words: int | None, provider, prompt_ids: tup
         words: length asked for; None for the parent's own.
         provider: who will be asked.
         prompt_ids: prompt versions in rotation.
+        tokens_a_word: of the stories' language, see `stories.language_of`.
 
     Returns:
         DataFrame with a row for each model: `requests`, `tokens`, and for an endpoint `hours` at its tokens a minute and `days`
@@ -120,8 +123,8 @@ def estimate(targets: list[Target], words: int | None, provider, prompt_ids: tup
         model, _ = provider.signature(number, target, prompt_ids)
         row = rows.setdefault(model or "not recorded", {"requests": 0, "tokens": 0})
         row["requests"] += 1
-        row["tokens"] += 150 + count_tokens(target.story) + int(1.35 * words_wanted(target, words))
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model").reset_index()
+        row["tokens"] += 150 + count_tokens(target.story) + int(tokens_a_word * words_wanted(target, words))
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["requests", "tokens"]).rename_axis("model").reset_index()
     if hasattr(provider, "speed"):
         speeds = [provider.speed(model) for model in table["model"]]
         table["hours"] = [round(tokens / minute / 60, 1) for tokens, (minute, _) in zip(table["tokens"], speeds)]
@@ -130,4 +133,4 @@ def estimate(targets: list[Target], words: int | None, provider, prompt_ids: tup
 
 
 def words_wanted(target: Target, words: int | None) -> int:
-    return words or len(target.story.split())
+    return words or count_words(target.story)

@@ -10,7 +10,7 @@ from helpers.augmentation.duplicates import NgramIndex
 from helpers.augmentation.journal import place_of, read_rows
 from helpers.config import DATA
 from helpers.runtime import Run
-from helpers.stories import chunk_stories, clean_text
+from helpers.stories import chunk_stories, clean_text, is_known
 
 JOURNALS = {"paraphrase": "paraphrases.jsonl", "synthetic": "synthetic.jsonl"}
 """Journal of each task, in the workspace."""
@@ -50,7 +50,7 @@ def training_set(
     if "chunk" in sources:
         parts.append(chunk_stories(train)[COLUMNS])
     if "description" in sources:
-        described = genre_descriptions()
+        described = genre_descriptions(stories)
         parts.append(pd.DataFrame([described[g] for g in sorted(set(stories["genre"])) if g in described], columns=COLUMNS))
     tasks = [task for task in JOURNALS if task in sources]
     if tasks:
@@ -66,11 +66,16 @@ def training_set(
     return pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=COLUMNS)], ignore_index=True)
 
 
-def genre_descriptions() -> dict[str, dict]:
+def genre_descriptions(stories: pd.DataFrame | None = None) -> dict[str, dict]:
     """A training row for each genre that is described in `data/genre_descriptions.csv`: its name as the title, one sentence.
 
-    The sentences were written from the names of the genres alone.
+    The sentences were written from the names of the genres alone, in English: they serve the datasets that they were written for.
+
+    Args:
+        stories: story table that they shall describe; nothing describes a dataset that is not known (`stories.is_known`). None for all.
     """
+    if stories is not None and not is_known(stories):
+        return {}
     table = pd.read_csv(DATA / "genre_descriptions.csv")
     rows = {}
     for genre, description in zip(table["genre"], table["description"]):

@@ -13,7 +13,7 @@ from helpers.comparison.paired import paired_test
 from helpers.representations import lexical
 from helpers.representations.sentences import frozen
 from helpers.runtime import Run
-from helpers.stories import chunk_stories, family_of
+from helpers.stories import chunk_stories, families_of
 from helpers.workspace import read_json, write_json, write_table
 
 TRAINING_SETS = {
@@ -91,7 +91,7 @@ def read_worth(run: Run, facts: dict, results: Path | None = None) -> tuple[pd.D
     if of_another or stored["dataset"]["sha256"] != facts["sha256"]:
         return None
     predictions = pd.read_parquet(folder / "predictions.parquet")
-    predictions["family"] = predictions["genre"].map(family_of)
+    predictions["family"] = predictions["genre"].map(families_of(predictions["genre"]))
     predictions["right"] = predictions["genre"] == predictions["predicted"]
     table = []
     for model, of_model in predictions.groupby("model", sort=False):

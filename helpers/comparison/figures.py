@@ -11,7 +11,7 @@ import seaborn as sns
 from sklearn.manifold import TSNE
 from sklearn.metrics import confusion_matrix
 
-from helpers.stories import by_family, family_of
+from helpers.stories import by_family, families_of
 
 BLUE, ORANGE, GREY = "#3b6ea5", "#d9822b", "#9aa0a6"
 
@@ -60,7 +60,8 @@ def story_lengths(table: pd.DataFrame, limits: dict[str, int]) -> plt.Figure:
 
 
 def _family_borders(ax, genres: list[str]) -> None:
-    families = [family_of(genre) for genre in genres]
+    of_genre = families_of(genres)
+    families = [of_genre[genre] for genre in genres]
     for place in range(1, len(genres)):
         if families[place] != families[place - 1]:
             ax.axhline(place, color="black", lw=0.7)

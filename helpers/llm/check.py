@@ -27,6 +27,8 @@ class Check:
             train.
         k: passages in a prompt.
 
+    Where no question can be made (other languages, stories without names) or none is wanted, that is said and nothing is asked.
+
     Attributes:
         questions: see `read_questions`.
         passages: see `cut_passages`.
@@ -44,12 +46,16 @@ class Check:
             self.questions = written.groupby("kind").head(each).head(most).reset_index(drop=True)
         else:
             self.questions = make_questions(held_out, most, run.seed)
-        library = table if len(written) else held_out
+        self.states: dict[str, tuple[pd.DataFrame, np.ndarray]] = {}
+        if not len(self.questions):
+            why = "no question is wanted" if most == 0 else "no question can be made of these stories"
+            print(f"Whether question answering is kept is not checked: {why}.")
+            return
+        library = table if len(written) else _library(held_out, self.questions)
         self.passages = cut_passages(library)
         self.found = retrieve(run, encoder, label, self.questions, self.passages, k)
         self.prompts = build_prompts(tokenizer, self.questions, self.passages, self.found)
         self.texts = held_out["text"].head(min(24, most // 3 + 1)).tolist()
-        self.states: dict[str, tuple[pd.DataFrame, np.ndarray]] = {}
 
     def measure(self, name: str, model, state: str) -> pd.DataFrame:
         """Ask a model all questions, and take its loss on the held-out stories; returns what it answered.
@@ -59,12 +65,16 @@ class Check:
             model: causal, with or without an adapter.
             state: see `ask`.
         """
+        if not len(self.questions):
+            return self.questions.assign(answer="", exact_match=0.0, token_f1=0.0)
         answered = ask(self.run, model, self.tokenizer, state, self.questions, self.prompts)
         self.states[name] = answered, story_losses(self.run, model, self.tokenizer, state, self.texts)
         return answered
 
     def table(self) -> pd.DataFrame:
-        """A row a state, each compared with the first, on the same questions and texts."""
+        """A row a state, each compared with the first, on the same questions and texts; empty where nothing was asked."""
+        if not self.states:
+            return pd.DataFrame()
         base, _ = next(iter(self.states.values()))
         hits = hit_rate(self.questions, self.passages, self.found)
         rows = []
@@ -82,9 +92,17 @@ class Check:
 
     def save(self, approach: str) -> None:
         """Keep the table beside the approach's results."""
-        write_json(
-            self.run.workspace / "results" / approach / "qa.json", {"rows": self.table().reset_index().to_dict("records")}
-        )
+        if self.states:
+            write_json(
+                self.run.workspace / "results" / approach / "qa.json", {"rows": self.table().reset_index().to_dict("records")}
+            )
+
+
+def _library(held_out: pd.DataFrame, questions: pd.DataFrame, most: int = 1000) -> pd.DataFrame:
+    """The held-out stories that passages are cut from: all of up to `most`, else those that are asked about and the first others."""
+    asked = held_out["story_id"].isin(set(questions["story_id"]))
+    others = held_out.index[~asked][: max(0, most - int(asked.sum()))]
+    return held_out[asked | held_out.index.isin(others)]
 
 
 def read_checks(run: Run, results: Path | None = None) -> pd.DataFrame:

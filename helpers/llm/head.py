@@ -76,5 +76,10 @@ def fit_head(head: nn.Sequential, states: np.ndarray, labels: list[int], C: floa
     with torch.no_grad():
         standardise.mean.copy_(torch.as_tensor(scaler.mean_))
         standardise.scale.copy_(torch.as_tensor(scaler.scale_))
-        linear.weight.copy_(torch.as_tensor(fitted.coef_))
-        linear.bias.copy_(torch.as_tensor(fitted.intercept_))
+        # scikit-learn has a single row of coefficients for two classes, that of the second against the first.
+        weight, bias = (
+            values if len(fitted.classes_) > 2 else np.concatenate([-values / 2, values / 2])
+            for values in (fitted.coef_, fitted.intercept_)
+        )
+        linear.weight.copy_(torch.as_tensor(weight))
+        linear.bias.copy_(torch.as_tensor(bias))

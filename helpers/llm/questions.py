@@ -11,7 +11,7 @@ import pandas as pd
 from helpers.config import DATA
 from helpers.representations.sentences import embed
 from helpers.runtime import Run
-from helpers.stories import chunk_stories
+from helpers.stories import chunk_stories, sample_texts
 
 _NAME = r"[A-Z][a-z]+(?:[ -][A-Z][a-z]+)*"
 _WHO = re.compile(
@@ -22,8 +22,12 @@ _WHO = re.compile(
 _WHERE = re.compile(rf"\b(?:in|at|to|from|near|into|of) (?:the )?({_NAME})(?=[ ,.;])")
 
 
+LONGEST = 50_000
+"""Characters of a story that questions are made from."""
+
+
 def read_questions(table: pd.DataFrame) -> pd.DataFrame:
-    """The questions that were written for the sample stories (`data/sample_questions.jsonl`), those whose story is in the table.
+    """The questions that were written for the sample stories (`data/sample_questions.jsonl`), those whose very story is in the table, id and text.
 
     Returns:
         DataFrame of `question`, `answers` (list of equally good short ones), `story_id` and `kind`: what the question goes by, the story's content,
@@ -31,15 +35,18 @@ def read_questions(table: pd.DataFrame) -> pd.DataFrame:
     """
     lines = (DATA / "sample_questions.jsonl").read_text(encoding="utf-8").splitlines()
     questions = pd.DataFrame([json.loads(line) for line in lines])
-    return questions[questions["story_id"].isin(set(table["story_id"]))].reset_index(drop=True)
+    known, texts = sample_texts(), dict(zip(table["story_id"], table["text"]))
+    return questions[[texts.get(i) == known[i] for i in questions["story_id"]]].reset_index(drop=True)
 
 
 def make_questions(table: pd.DataFrame, most: int, seed: int = 42) -> pd.DataFrame:
     """Extractive questions made from any stories: a sentence with a name or a place taken out, or a sentence whose story's title is asked for.
 
+    Names and places are found by English words and capitals. Stories without titles are asked for names and places alone.
+
     Args:
         table: story table.
-        most: how many; each story gives at most one, and the kinds take turns.
+        most: how many; each story gives at most one, and the kinds take turns. None at all where no sentence can be asked for.
         seed: of the stories' order and of the choice of sentences.
 
     Returns:
@@ -47,18 +54,19 @@ def make_questions(table: pd.DataFrame, most: int, seed: int = 42) -> pd.DataFra
     """
     rng = np.random.default_rng(seed)
     rows: list[dict] = []
-    kinds = ("who", "where", "which title")
+    kinds = ("who", "where", "which title") if (table["title"] != "").any() else ("who", "where")
     for place in rng.permutation(len(table)):
         if len(rows) == most:
             break
         story = table.iloc[place]
         kind = kinds[len(rows) % len(kinds)]
-        if not story["title"] or not (found := _sentences_for(kind, story["text"])):
+        if (kind == "which title" and not story["title"]) or not (found := _sentences_for(kind, story["text"][:LONGEST])):
             continue
         sentence, answer = found[rng.integers(len(found))]
+        within = f'In "{story["title"]}", ' if story["title"] else ""
         question = {
-            "who": f'In "{story["title"]}", who is ____ in this sentence: "{sentence}"',
-            "where": f'In "{story["title"]}", which place is ____ in this sentence: "{sentence}"',
+            "who": f'{within}{"who" if within else "Who"} is ____ in this sentence: "{sentence}"',
+            "where": f'{within}{"which" if within else "Which"} place is ____ in this sentence: "{sentence}"',
             "which title": f'What is the title of the story with this sentence: "{sentence}"',
         }[kind]
         rows.append({"question": question, "answers": [answer or story["title"]], "story_id": story["story_id"], "kind": kind})
@@ -94,7 +102,8 @@ def cut_passages(table: pd.DataFrame, size: int = 600) -> pd.DataFrame:
         DataFrame of `story_id`, `title`, `genre`, `passage`.
     """
     chunks = chunk_stories(table, size=size, overlap=size // 10)
-    heads = ("Story " + chunks["parent_id"] + ', "' + chunks["title"] + '", ' + chunks["genre"] + ": ").tolist()
+    titles = [f', "{title}"' if title else "" for title in chunks["title"]]
+    heads = [f"Story {i}{title}, {genre}: " for i, title, genre in zip(chunks["parent_id"], titles, chunks["genre"])]
     return pd.DataFrame(
         {
             "story_id": chunks["parent_id"],
@@ -115,7 +124,7 @@ def retrieve(run: Run, encoder, label: str, questions: pd.DataFrame, passages: p
     close = asked @ held.T
     for row, question in enumerate(questions["question"]):
         named = [
-            [f'"{title}"' in question for title in passages["title"]],
+            [bool(title) and f'"{title}"' in question for title in passages["title"]],
             [bool(re.search(rf"\bstory {re.escape(i)}\b", question)) for i in passages["story_id"]],
             [
                 bool(re.search(rf"\b[Tt]he {re.escape(genre)} (?:about|in which|with)\b", question))

@@ -12,19 +12,39 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import LinearSVC
 
+from helpers.stories import tokens
+
+
+class _Tfidf(TfidfVectorizer):
+    """TF-IDF that copes with few short texts: where no word stands in two of them, it takes the words of each."""
+
+    def fit_transform(self, raw_documents, y=None):
+        try:
+            return super().fit_transform(raw_documents, y)
+        except ValueError:
+            least, self.min_df = self.min_df, 1
+        try:
+            return super().fit_transform(raw_documents, y)
+        except ValueError:
+            raise ValueError(f"None of the {len(raw_documents)} texts to train on holds a word of two letters.") from None
+        finally:
+            self.min_df = least
+
 
 def words() -> Pipeline:
     """TF-IDF over words and word pairs of title and text: the settings of the strongest public lexical peer, and titles.
 
-    Source: shawky-gamal-22/story-dataset-ai-system (1-2 grams, min_df 2, 50,000 features, sublinear; `LinearSVC(C=1)`).
+    Source: shawky-gamal-22/story-dataset-ai-system (1-2 grams, min_df 2, 50,000 features, sublinear; `LinearSVC(C=1)`). Words as `stories.tokens`
+    has them: combining marks belong to them, and where no spaces part them, two and three neighbouring letters take their place.
     """
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, max_features=50_000, sublinear_tf=True)
+    options = {"tokenizer": tokens, "token_pattern": None}
+    vectorizer = _Tfidf(ngram_range=(1, 2), min_df=2, max_features=50_000, sublinear_tf=True, **options)
     return _svm(vectorizer)
 
 
 def characters() -> Pipeline:
     """TF-IDF over runs of 3 to 5 letters within words: sees stems, endings and names that no other story shares whole."""
-    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), min_df=2, max_features=200_000, sublinear_tf=True)
+    vectorizer = _Tfidf(analyzer="char_wb", ngram_range=(3, 5), min_df=2, max_features=200_000, sublinear_tf=True)
     return _svm(vectorizer)
 
 

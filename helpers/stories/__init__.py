@@ -4,6 +4,7 @@ A story table is a pandas DataFrame with one row a story and the columns `story_
 published). `01_clean` adds `text_clean`, `split` and `fold`. Notebooks and all other rooms use what stands here.
 """
 
+from helpers.config import DATA
 from helpers.stories.chunks import chunk_stories
 from helpers.stories.cleaning import clean_text
 from helpers.stories.families import (
@@ -28,6 +29,7 @@ from helpers.stories.validation import ids_hash, table_hash, validate
 from helpers.stories.words import count_words, is_unspaced, shorten_middle, tokens
 
 __all__ = [
+    "DATA",
     "EVERYDAY",
     "FACTS",
     "FAMILIES",

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from helpers.stories.words import count_words, is_unspaced
+from helpers.stories.words import count_words, is_unspaced, tokens
 
 EVERYDAY = {
     "English": (
-        "the a an and or but of to in on at by for with from as is are was were be been it its he she they him her their "
+        "the a an and or but of to in on at by for with from as is are was were be been it its he she they them his her their "
         "i you we my your our that this there not no had have has do did so if when who what then all one out up"
     ),
     "French": "le la les un une des du de et à au aux en dans que qui ne pas il elle ils nous vous je se son sa ses sur pour par avec est était mais ce cette",
@@ -45,15 +45,27 @@ class Language:
         name: `English`, `Chinese`, ..., else the letters: `Arabic letters`, `Latin letters`.
         script: of most letters, as Unicode names it: `LATIN`, `CJK`, `ARABIC`; empty where there are no letters.
         tokens_a_word: how many tokens of a language model a word takes, roughly.
+        words: the most frequent ones, to show it to somebody who knows it.
     """
 
     name: str
     script: str
     tokens_a_word: float = 1.35
+    words: tuple[str, ...] = ()
 
     @property
     def is_english(self) -> bool:
         return self.name == "English"
+
+    @property
+    def request(self) -> str:
+        """A sentence for a prompt that asks for this language; empty for English, in which the prompts are."""
+        if self.is_english or not self.script:
+            return ""
+        named = (
+            f"in the language of these words: {' '.join(self.words)}" if self.name.endswith("letters") else f"in {self.name}"
+        )
+        return f" Write {named}."
 
 
 def share_of_everyday_words(text: str, language: str = "English") -> float:
@@ -86,12 +98,12 @@ def language_of(texts: Iterable[str], most: int = 200) -> Language:
     script = scripts.most_common(1)[0][0] if scripts else ""
     if script != "LATIN":
         name = _SCRIPTS.get(script) or (f"{script.title()} letters" if script else "no letters")
-        return Language(name, script, _tokens_a_word(texts))
+        return Language(name, script, _tokens_a_word(texts), _frequent(texts))
     together = " ".join(texts)
     shares = {language: share_of_everyday_words(together, language) for language in EVERYDAY}
     best = max(shares, key=shares.get)
     if shares[best] < ENOUGH:
-        return Language("Latin letters", script, _tokens_a_word(texts))
+        return Language("Latin letters", script, _tokens_a_word(texts), _frequent(texts))
     return Language(best, script, 1.35 if best == "English" else _tokens_a_word(texts))
 
 
@@ -99,6 +111,11 @@ def _tokens_a_word(texts: list[str]) -> float:
     """An estimate on the safe side: a token holds three bytes where a vocabulary was made for English."""
     size = sum(len(re.sub(r"\s+", " ", text).encode()) for text in texts)
     return max(1.35, round(size / 3 / max(1, sum(map(count_words, texts))), 2))
+
+
+def _frequent(texts: list[str], most: int = 12) -> tuple[str, ...]:
+    counts = Counter(word for text in texts for word in tokens(text.lower()))
+    return tuple(word for word, _ in counts.most_common(most))
 
 
 def words_or_letters(text: str) -> set[int]:
