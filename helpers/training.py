@@ -13,13 +13,22 @@ from transformers.trainer_utils import get_last_checkpoint
 from helpers.measuring import Cost, clock, progress_line
 from helpers.runtime import Run, write_json
 
+_told: set[tuple[Path, str]] = set()
+
+
+def plain(value) -> dict | list:
+    """What JSON has no word for, as JSON has it: a `peft` configuration as a dict, a set as a sorted list."""
+    if isinstance(value, set):
+        return sorted(value)
+    return {key: sorted(entry) if isinstance(entry, set) else entry for key, entry in value.to_dict().items()}
+
 
 class Training:
     """A training's folder, `training/<name>-<hash of the recipe>/` of the workspace.
 
     Args:
         run: the running notebook.
-        name: what is trained.
+        name: what is trained. That it was loaded is said once a name: trials of one recipe share it.
         recipe: everything that the result depends on, as JSON; a changed recipe is another training.
 
     Attributes:
@@ -36,7 +45,9 @@ class Training:
         self.finished = bool(self._result)
         self.checkpoint = None
         if self.finished:
-            print(f"Already trained with these data and settings ({clock(self._result['cost']['seconds'])}): loaded.")
+            if (run.workspace, name) not in _told:
+                print(f"Already trained with these data and settings ({clock(self._result['cost']['seconds'])}): loaded.")
+            _told.add((run.workspace, name))
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / "recipe.json", json.loads(text))

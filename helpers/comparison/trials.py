@@ -12,6 +12,7 @@ import pandas as pd
 from helpers.comparison.metrics import bootstrap_interval
 from helpers.measuring import Cost, clock
 from helpers.runtime import Run, write_json
+from helpers.training import plain
 
 
 def vary(recipe: dict, change: dict) -> dict:
@@ -48,7 +49,7 @@ class Trials:
         self.file = run.workspace / "results" / approach / "trials.json"
         self.recipe = recipe
         setting = {"recipe": recipe, "profile": run.facts["profile"], "dtype": run.facts["dtype"]} | data
-        self.setting = json.loads(json.dumps(setting, default=_plain))
+        self.setting = json.loads(json.dumps(setting, default=plain))
         self.truth = [genres.index(genre) for genre in validation["genre"]]
         kept = json.loads(self.file.read_text(encoding="utf-8")) if self.file.exists() else {}
         self.rows = kept["trials"] if kept.get("setting") == self.setting else []
@@ -92,8 +93,3 @@ class Trials:
                 }
             )
         return pd.DataFrame(found).set_index("change") if found else pd.DataFrame()
-
-
-def _plain(value):
-    """What JSON has no word for: a configuration, or a set."""
-    return sorted(value) if isinstance(value, set) else value.to_dict()
