@@ -10,7 +10,8 @@ import pandas as pd
 
 from helpers.augmentation.duplicates import NgramIndex
 from helpers.augmentation.targets import Answer, Target
-from helpers.representations.sentences import embed, encode, mean_vector, split_windows
+from helpers.representations.sentences import embed, encode
+from helpers.representations.windows import mean_vector, split_windows
 from helpers.runtime import Run
 
 NEAR_COPY = 0.5
