@@ -14,6 +14,7 @@ A few modules that all notebooks stand on, and a room for each part of the story
 `augmentation`     02, 03: who writes more, what must pass, the training set, what it is worth
 `llm`              04, 05: a language model as a classifier, and whether it still answers questions
 `fewshot`          06: SetFit, fusion, the classifiers by their parts
+`takeaway`         06: the classifier to take away: saved, loaded, calibrated, explained; a command and a page
 `benchmarks`       speed and memory (`make bench`, `make bench-llm`)
 `pages`            notebooks as pages: contents lists, the HTML of the comparison
 `series`           run the notebooks in order, and record them

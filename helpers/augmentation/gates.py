@@ -11,7 +11,8 @@ import pandas as pd
 from helpers.augmentation.closeness import similarities_within, similarity_bounds
 from helpers.augmentation.duplicates import NgramIndex
 from helpers.augmentation.targets import Answer, Target
-from helpers.representations.sentences import embed, encode, mean_vector, split_windows
+from helpers.representations.sentences import embed, encode
+from helpers.representations.windows import mean_vector, split_windows
 from helpers.runtime import Run
 from helpers.stories import Language, count_words, language_of, script_of, share_of_everyday_words, words_or_letters
 

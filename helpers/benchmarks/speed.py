@@ -6,6 +6,8 @@ Every figure is measured here and now, on the machine it names; `results/benchma
 from __future__ import annotations
 
 import argparse
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,11 +15,12 @@ import torch
 
 from helpers import measuring, runtime, stories
 from helpers.augmentation.rows import training_set
+from helpers.benchmarks.throughput import ROWS, prediction
 from helpers.fewshot.classifiers import build_parts, variants
 from helpers.fewshot.fusion import FusedClassifier
+from helpers.takeaway import GenreClassifier
 
 SIZES = (250, 500, 1000)
-REPEATED = (1_000, 10_000, 100_000)
 FOLDER = "benchmark"
 
 
@@ -31,20 +34,6 @@ def training(run: runtime.Run, table: pd.DataFrame, built: dict[str, dict]) -> p
                 FusedClassifier(parts).fit(some, lambda ids, some=some: training_set(run, some, ids, ("original",)))
             rows.append((name, size, cost.seconds, cost.peak_process_gb))
             print(f"fit {name} on {size}: {cost}")
-    return pd.DataFrame(rows, columns=["classifier", "stories", "seconds", "peak GB"])
-
-
-def prediction(fitted: dict[str, FusedClassifier], judged: pd.DataFrame) -> pd.DataFrame:
-    """Seconds and peak memory of predicting more and more stories: the judged ones again and again, their embeddings at hand."""
-    rows = []
-    for name, model in fitted.items():
-        for size in REPEATED:
-            with measuring.measure() as cost:
-                for start in range(0, size, 1000):
-                    places = np.arange(start, min(start + 1000, size)) % len(judged)
-                    model.predict_proba(judged.iloc[places])
-            rows.append((name, size, cost.seconds, cost.peak_process_gb))
-            print(f"predict {size} with {name}: {cost}")
     return pd.DataFrame(rows, columns=["classifier", "stories", "seconds", "peak GB"])
 
 
@@ -97,6 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", default="smoke")
     parser.add_argument("--llm", help="a Hub name or a folder; by default the profile's")
+    parser.add_argument("--rows", type=int, nargs="+", default=ROWS, help="of the tables that the saved classifier is timed on")
     arguments = parser.parse_args()
     run = runtime.start(arguments.profile, llm=arguments.llm)
     table, _ = stories.read_stories(run)
@@ -111,7 +101,9 @@ def main() -> None:
 
     fitted = {name: FusedClassifier(of_variant).fit(train, rows_for) for name, of_variant in built.items()}
     training(run, table, built).to_csv(folder / "training.csv", index=False)
-    prediction(fitted, judged).to_csv(folder / "prediction.csv", index=False)
+    with tempfile.TemporaryDirectory() as work:
+        saved = GenreClassifier.of(fitted["fast, int8"], train).save(Path(work) / "fast")
+        prediction(saved, judged, Path(work), arguments.rows).to_csv(folder / "prediction.csv", index=False)
     without_cache(fitted, build_parts(run, keep=False)[0])
     latency(fitted, judged).to_csv(folder / "latency.csv", index=False)
     runtime.write_json(folder / "facts.json", run.facts)

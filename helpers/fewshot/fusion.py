@@ -26,6 +26,8 @@ class FusedClassifier:
         genres: of the columns of every score.
         fitted: each part, fitted on all training rows.
         inner: by part, float array (training stories, genres), each row from a fit without that story.
+        truth: int array (training stories,), the column of each one's genre.
+        scale: by part, mean and standard deviation of `inner`, by which its scores are standardised.
     """
 
     def __init__(self, parts: dict[str, Pipeline], seed: int = 42):
@@ -40,7 +42,7 @@ class FusedClassifier:
         """
         self.genres = sorted(train["genre"].unique())
         self._trained_on = set(train["story_id"])
-        self._truth = train["genre"].map(self.genres.index).to_numpy()
+        self.truth = train["genre"].map(self.genres.index).to_numpy()
         self.inner = {name: np.zeros((len(train), len(self.genres))) for name in self.parts}
         folds = StratifiedKFold(min(4, train["genre"].value_counts().max()), shuffle=True, random_state=self.seed)
         for fitted, held in folds.split(train, train["genre"]):
@@ -48,7 +50,7 @@ class FusedClassifier:
             for name, part in self.parts.items():
                 model = clone(part).fit(rows, rows["genre"])
                 self.inner[name][held] = aligned_scores(model, train.iloc[held], self.genres)
-        self._scale = {name: (scores.mean(), scores.std()) for name, scores in self.inner.items()}
+        self.scale = {name: (scores.mean(), scores.std()) for name, scores in self.inner.items()}
         rows = rows_for(train["story_id"])
         self.fitted = {name: clone(part).fit(rows, rows["genre"]) for name, part in self.parts.items()}
         self._weights = self.weights()
@@ -64,14 +66,14 @@ class FusedClassifier:
 
         def loss(weights: np.ndarray) -> float:
             likelihood = log_softmax(np.tensordot(weights, stacked, 1), axis=1)
-            return -likelihood[np.arange(len(self._truth)), self._truth].mean()
+            return -likelihood[np.arange(len(self.truth)), self.truth].mean()
 
         found = minimize(loss, np.ones(len(names)), method="L-BFGS-B", bounds=[(0, None)] * len(names)).x
         return dict(zip(names, found.round(3).tolist()))
 
     def inner_accuracy(self) -> dict[str, float]:
         """Each part's accuracy on the training stories, every one scored by a fit without it."""
-        return {name: float((scores.argmax(axis=1) == self._truth).mean()) for name, scores in self.inner.items()}
+        return {name: float((scores.argmax(axis=1) == self.truth).mean()) for name, scores in self.inner.items()}
 
     def scores(self, judged: pd.DataFrame) -> dict[str, np.ndarray]:
         """Each part's scores of stories that it was not fitted on: float arrays (stories, genres).
@@ -94,7 +96,7 @@ class FusedClassifier:
         return self.combine(self.scores(judged))
 
     def _stack(self, scores: dict[str, np.ndarray]) -> np.ndarray:
-        return np.stack([(values - self._scale[name][0]) / self._scale[name][1] for name, values in scores.items()])
+        return np.stack([(values - self.scale[name][0]) / self.scale[name][1] for name, values in scores.items()])
 
 
 def aligned_scores(model: Pipeline, judged: pd.DataFrame, genres: list[str]) -> np.ndarray:

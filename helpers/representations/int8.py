@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from helpers.representations.onnx_encoder import OnnxEncoder
+
 
 class Int8Encoder:
-    """Stands in for a `SentenceTransformer` where texts are embedded.
+    """Stands in for a `SentenceTransformer` where texts are embedded, as an `OnnxEncoder` does.
 
     Weights are integers with a scale for each output channel, activations are scaled while it runs (dynamic quantisation). Weights
-    leave one bit unused, because sums overflow without it on CPUs that lack VNNI (ONNX Runtime's documentation). Texts go through one
-    by one: nothing is padded, and a vector does not depend on what else is embedded. One core does the work, whatever the machine
-    has. The export, some 15 seconds, waits for the first text.
+    leave one bit unused, because sums overflow without it on CPUs that lack VNNI (ONNX Runtime's documentation). The export, some 15
+    seconds, waits for the first text.
 
     Args:
         encoder: a `SentenceTransformer`; stays as it is.
@@ -29,21 +30,12 @@ class Int8Encoder:
         self._encoder = encoder
 
     def encode(self, texts: list[str], **_) -> np.ndarray:
-        """Embed texts of at most `max_seq_length` tokens: float32 array (texts, dimensions), rows of length 1.
-
-        The options of `SentenceTransformer.encode` are taken and have no effect.
-        """
-        vectors = []
-        for text in texts:
-            tokens = self.tokenizer([text], truncation=True, max_length=self.max_seq_length, return_tensors="np")
-            fed = {name: tokens[name].astype(np.int64) for name in ("input_ids", "attention_mask")}
-            vectors.append(self._session.run(None, fed)[0][0])
-        vectors = np.stack(vectors)
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        """Embed texts of at most `max_seq_length` tokens: float32 array (texts, dimensions), rows of length 1."""
+        return self.exported.encode(texts)
 
     @functools.cached_property
-    def _session(self):
-        from onnxruntime import InferenceSession, SessionOptions
+    def exported(self) -> OnnxEncoder:
+        """What does the work, and needs no torch."""
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
         with tempfile.TemporaryDirectory() as folder:
@@ -55,9 +47,7 @@ class Int8Encoder:
                 quantize_dynamic(whole, small, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
             finally:
                 logging.disable(logging.NOTSET)
-            options = SessionOptions()
-            options.intra_op_num_threads = options.inter_op_num_threads = 1
-            return InferenceSession(small.read_bytes(), options, providers=["CPUExecutionProvider"])
+            return OnnxEncoder(small.read_bytes(), self.tokenizer.backend_tokenizer.to_str(), self.max_seq_length)
 
     def _export(self, file: Path) -> None:
         example = self.tokenizer(["one text"], return_tensors="pt")

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer
 
 from helpers.representations.cache import kept_vectors
+from helpers.representations.windows import READS, columns_read, side_by_side, split_windows
 from helpers.runtime import Run
 
 _SPLITS: dict[tuple, dict[str, list[str]]] = {}  # windows of texts that were split before, by tokenizer and size
@@ -24,14 +24,6 @@ def encode(run: Run, encoder, pieces: list[str]) -> np.ndarray:
         return encoder.encode(
             pieces, batch_size=32, show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=True
         ).astype(np.float32)
-
-
-READS = {
-    "whole": lambda windows: windows,
-    "opening": lambda windows: windows[:1],
-    "ends": lambda windows: windows if len(windows) < 3 else [windows[0], windows[-1]],
-}
-"""What of a story is read, as a choice among its windows."""
 
 
 def embed(run: Run, encoder, label: str, texts: list[str], reads: str = "whole", keep: bool = True) -> np.ndarray:
@@ -63,28 +55,7 @@ def _embed_side_by_side(run: Run, encoder, label: str, columns: list[tuple[list[
         known = kept_vectors(run, f"{label} windows of {encoder.max_seq_length}", pieces, lambda new: encode(run, encoder, new))
     else:
         known = dict(zip(pieces, encode(run, encoder, pieces)))
-    return np.hstack(
-        [np.stack([mean_vector(np.stack([known[piece] for piece in of_text])) for of_text in column]) for column in windows]
-    )
-
-
-def mean_vector(vectors: np.ndarray) -> np.ndarray:
-    """Mean of vectors (n, dimensions), scaled to length 1: (dimensions,)."""
-    mean = vectors.mean(axis=0)
-    return mean / max(float(np.linalg.norm(mean)), 1e-9)
-
-
-def split_windows(encoder, text: str) -> list[str]:
-    """Cut a text into pieces of the encoder's length, in tokens; a last piece under a quarter of it joins nothing and is left out."""
-    size = encoder.max_seq_length - 2
-    spans = encoder.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
-    starts = range(0, max(len(spans), 1), size)
-    pieces = [
-        text[spans[s][0] : spans[min(s + size, len(spans)) - 1][1]]
-        for s in starts
-        if spans and (s == 0 or len(spans) - s >= size // 4)
-    ]
-    return pieces or [text]
+    return side_by_side(windows, known)
 
 
 def _split_once(encoder, text: str) -> list[str]:
@@ -95,22 +66,42 @@ def _split_once(encoder, text: str) -> list[str]:
     return known[text]
 
 
-def frozen(run: Run, encoder, label: str, reads=("opening", "whole", "title"), keep: bool = True) -> Pipeline:
-    """Logistic regression on the frozen encoder's embeddings of parts of a story, side by side.
+class Windows(TransformerMixin, BaseEstimator):
+    """A frozen encoder's embeddings of parts of a story, side by side: a scikit-learn transformer of story tables.
 
     Args:
         run, encoder, label, keep: see `embed`.
         reads: the parts: any of `READS`, and `title`.
+    """
+
+    def __init__(self, run: Run, encoder, label: str, reads=("opening", "whole", "title"), keep: bool = True):
+        self.run, self.encoder, self.label, self.reads, self.keep = run, encoder, label, reads, keep
+
+    def __sklearn_clone__(self) -> Windows:
+        return self  # nothing is fitted, and a copy would copy the encoder
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def fit(self, table: pd.DataFrame, genres=None) -> Windows:
+        """Nothing to fit."""
+        return self
+
+    def transform(self, table: pd.DataFrame) -> np.ndarray:
+        """Embeddings: float32 array (stories, parts × dimensions)."""
+        return _embed_side_by_side(self.run, self.encoder, self.label, columns_read(table, self.reads), self.keep)
+
+
+def frozen(run: Run, encoder, label: str, reads=("opening", "whole", "title"), keep: bool = True) -> Pipeline:
+    """Logistic regression on the frozen encoder's embeddings of parts of a story, side by side.
+
+    Args:
+        run, encoder, label, reads, keep: see `Windows`.
 
     Returns:
         A scikit-learn pipeline over story tables: `fit(rows, rows["genre"])`, then `lexical.decision_scores(model, judged)`.
     """
-
-    def features(table: pd.DataFrame) -> np.ndarray:
-        columns = [(table["title"].tolist(), "whole") if part == "title" else (table["text"].tolist(), part) for part in reads]
-        return _embed_side_by_side(run, encoder, label, columns, keep)
-
-    return make_pipeline(FunctionTransformer(features), LogisticRegression(C=30, max_iter=2000))
+    return make_pipeline(Windows(run, encoder, label, reads, keep), LogisticRegression(C=30, max_iter=2000))
 
 
 class Similarity(BaseEstimator):

@@ -7,9 +7,10 @@ import json
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import StandardScaler
 
 from helpers.representations.cache import kept_vectors
 from helpers.representations.tokens import QUESTION, batches_by_length, classification_examples, pad_batch
@@ -128,27 +129,53 @@ def read_states(hidden: torch.Tensor) -> torch.Tensor:
     return torch.stack([opening, mean, hidden], dim=2)
 
 
-def frozen(run: Run, label: str, tokenizer, load_model, limit: int, keep: bool = True) -> Pipeline:
-    """Logistic regression on a frozen LLM's states, its three readings side by side.
+class States(TransformerMixin, BaseEstimator):
+    """A frozen LLM's states of a story, its readings side by side: a scikit-learn transformer of story tables.
 
     Args:
         run, label, tokenizer, load_model: see `keep_states`.
         limit: tokens kept of title and story together.
         keep: False for stories that come one by one and never again.
-
-    Returns:
-        A scikit-learn pipeline over story tables, as `encoders.frozen`.
     """
 
-    def features(table: pd.DataFrame) -> np.ndarray:
-        examples = classification_examples(tokenizer, table, limit)
-        if keep:
-            states = keep_states(run, label, tokenizer, load_model, examples)
-        else:
-            states = embed_stories(run, load_model(), tokenizer, examples)
-        return side_by_side(states)
+    def __init__(self, run: Run, label: str, tokenizer, load_model, limit: int, keep: bool = True):
+        self.run, self.label, self.tokenizer, self.load_model, self.limit, self.keep = (
+            run,
+            label,
+            tokenizer,
+            load_model,
+            limit,
+            keep,
+        )
 
-    return make_pipeline(FunctionTransformer(features), *linear_head())
+    def __sklearn_clone__(self) -> States:
+        return self  # nothing is fitted, and a copy would copy the model
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def fit(self, table: pd.DataFrame, genres=None) -> States:
+        """Nothing to fit."""
+        return self
+
+    def transform(self, table: pd.DataFrame) -> np.ndarray:
+        """States as `side_by_side` has them: float array (stories, readings × hidden size)."""
+        examples = classification_examples(self.tokenizer, table, self.limit)
+        if self.keep:
+            return side_by_side(keep_states(self.run, self.label, self.tokenizer, self.load_model, examples))
+        return side_by_side(embed_stories(self.run, self.load_model(), self.tokenizer, examples))
+
+
+def frozen(run: Run, label: str, tokenizer, load_model, limit: int, keep: bool = True) -> Pipeline:
+    """Logistic regression on a frozen LLM's states, its three readings side by side.
+
+    Args:
+        run, label, tokenizer, load_model, limit, keep: see `States`.
+
+    Returns:
+        A scikit-learn pipeline over story tables, as `sentences.frozen`.
+    """
+    return make_pipeline(States(run, label, tokenizer, load_model, limit, keep), *linear_head())
 
 
 def side_by_side(states: np.ndarray, reads: tuple[str, ...] = READS) -> np.ndarray:

@@ -47,7 +47,6 @@ def test_every_known_genre_is_described_and_descriptions_train_only_when_asked(r
 def test_benchmark_measures_and_latency_does_not_read_the_cache(run, sample, monkeypatch):
     some = sample[sample["genre"].isin(["Western", "Space Opera", "Legal Drama"])].reset_index(drop=True)
     monkeypatch.setattr(speed, "SIZES", (15, 30))
-    monkeypatch.setattr(speed, "REPEATED", (100,))
     run.profile = dataclasses.replace(run.profile, frozen_tokens=16)
     parts, _ = build_parts(run)
     some_parts = ("words", "opening", INT8, "language model")
@@ -60,7 +59,6 @@ def test_benchmark_measures_and_latency_does_not_read_the_cache(run, sample, mon
         return training_set(run, some, ids, ("original",))
 
     fitted = {"fast": FusedClassifier(variants["fast"]).fit(train, rows_for)}
-    assert speed.prediction(fitted, judged)["seconds"].min() > 0
     before = fitted["fast"].predict_proba(judged)
     without_cache(fitted, build_parts(run, keep=False)[0])
     for file in (run.workspace / "embeddings").glob("*.npz"):

@@ -137,7 +137,7 @@ def test_nothing_of_held_out_stories_reaches_what_is_fitted(run, sample):
     assert set(rows["source"]) == {"original", "paraphrase", "synthetic", "description"}
     pd.testing.assert_frame_equal(rows, rows_again)
     assert not set(some.loc[held_out, "story_id"]) & (set(rows["story_id"]) | set(rows["parent_id"].dropna()))
-    assert model.weights() == model_again.weights() and model._scale == model_again._scale
+    assert model.weights() == model_again.weights() and model.scale == model_again.scale
     for name in model.parts:
         one, two = model.fitted[name], model_again.fitted[name]
         assert (one[-1].coef_ == two[-1].coef_).all() and (model.inner[name] == model_again.inner[name]).all()

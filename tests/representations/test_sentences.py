@@ -10,7 +10,8 @@ from helpers import models
 from helpers.representations import lexical, sentences
 from helpers.representations.int8 import Int8Encoder
 from helpers.representations.lexical import decision_scores, with_title
-from helpers.representations.sentences import embed, encode, split_windows
+from helpers.representations.sentences import embed, encode
+from helpers.representations.windows import split_windows
 
 pytestmark = pytest.mark.number_types
 

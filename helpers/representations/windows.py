@@ -1,0 +1,67 @@
+"""What of a story an encoder reads: windows of its length, some of them, and one vector for what is read of each text.
+
+Nothing here needs torch, so a saved classifier reads as the one that was trained.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+READS = {
+    "whole": lambda windows: windows,
+    "opening": lambda windows: windows[:1],
+    "ends": lambda windows: windows if len(windows) < 3 else [windows[0], windows[-1]],
+}
+"""What of a story is read, as a choice among its windows."""
+
+
+def columns_read(table: pd.DataFrame, reads: tuple[str, ...]) -> list[tuple[list[str], str]]:
+    """The columns of texts that are embedded side by side, and what is read of each.
+
+    Args:
+        table: story table.
+        reads: any of `READS` for the text, and `title`.
+    """
+    return [(table["title"].tolist(), "whole") if part == "title" else (table["text"].tolist(), part) for part in reads]
+
+
+def mean_vector(vectors: np.ndarray) -> np.ndarray:
+    """Mean of vectors (n, dimensions), scaled to length 1: (dimensions,)."""
+    mean = vectors.mean(axis=0)
+    return mean / max(float(np.linalg.norm(mean)), 1e-9)
+
+
+def split_windows(encoder, text: str) -> list[str]:
+    """Cut a text into pieces of the encoder's length, in tokens; a last piece under a quarter of it joins nothing and is left out."""
+    size = encoder.max_seq_length - 2
+    spans = _token_places(encoder.tokenizer, text)
+    starts = range(0, max(len(spans), 1), size)
+    pieces = [
+        text[spans[s][0] : spans[min(s + size, len(spans)) - 1][1]]
+        for s in starts
+        if spans and (s == 0 or len(spans) - s >= size // 4)
+    ]
+    return pieces or [text]
+
+
+def _token_places(tokenizer, text: str) -> list[tuple[int, int]]:
+    """Where each token begins and ends in a text; the tokenizer is transformers' or that of the package `tokenizers`."""
+    if hasattr(tokenizer, "encode_batch"):
+        return tokenizer.encode(text, add_special_tokens=False).offsets
+    return tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
+
+
+def side_by_side(windows: list[list[list[str]]], vectors: dict[str, np.ndarray]) -> np.ndarray:
+    """Vectors of texts from those of their windows, column beside column.
+
+    Args:
+        windows: for each column, the windows that are read of each text.
+        vectors: by window, (dimensions,).
+
+    Returns:
+        float32 array (texts, columns × dimensions).
+    """
+    return np.hstack(
+        [np.stack([mean_vector(np.stack([vectors[piece] for piece in of_text])) for of_text in column]) for column in windows]
+    )
