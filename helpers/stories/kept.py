@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 import pandas as pd
 
-from helpers.runtime import Run, write_json
+from helpers.runtime import Run
+from helpers.stories.validation import table_hash
+from helpers.workspace import MARKER, read_json, read_whole, saving, write_json, write_table
 
 TABLE = "stories.parquet"
 FACTS = "stories.json"
@@ -16,29 +16,31 @@ FACTS = "stories.json"
 
 def save_stories(run: Run, table: pd.DataFrame, facts: dict) -> None:
     """Write the finished table and its facts; the work on an earlier, different dataset is set aside, not overwritten."""
-    old = run.workspace / FACTS
-    if old.exists():
-        before = _read_facts(old)["sha256"]
-        if before != facts["sha256"]:
-            aside = _set_aside(run.workspace, before[:8])
-            print(f"This workspace held another dataset ({before[:8]}); its files were moved to {aside.name}/.")
-    temporary = run.workspace / (TABLE + ".part")
-    table.to_parquet(temporary, index=False)
-    os.replace(temporary, run.workspace / TABLE)
-    write_json(old, facts)
+    before = (read_json(run.workspace / FACTS) or {}).get("sha256")
+    if (
+        before is None
+        and (old := read_whole(run.workspace / TABLE, lambda: pd.read_parquet(run.workspace / TABLE))) is not None
+    ):
+        before = table_hash(old)
+    if before and before != facts["sha256"]:
+        aside = _set_aside(run.workspace, before[:8])
+        print(f"This workspace held another dataset ({before[:8]}); its files were moved to {aside.name}/.")
+    write_table(run.workspace / TABLE, table)
+    write_json(run.workspace / FACTS, facts)
 
 
 def _set_aside(workspace: Path, name: str) -> Path:
-    """Move the work on a dataset into a folder of its own, which nothing in it was in before."""
+    """Move the work on a dataset into a folder of its own, where nothing lay before; its facts go last, so that a move that is cut off goes on next time."""
     aside, count = workspace / f"earlier-{name}", 1
-    while aside.exists():
+    while (aside / FACTS).exists():
         count += 1
         aside = workspace / f"earlier-{name}-{count}"
-    aside.mkdir()
-    # The facts go last: a move that is cut off is then seen, and goes on, the next time.
-    paths = [p for p in workspace.iterdir() if not p.name.startswith(("earlier-", "notebooks", "models", "workspace."))]
-    for path in sorted(paths, key=lambda p: p.name == FACTS):
-        path.rename(aside / path.name)
+    stay = ("earlier-", "notebooks", "models", MARKER)
+    with saving(aside):
+        aside.mkdir(exist_ok=True)
+        paths = [path for path in workspace.iterdir() if not path.name.startswith(stay)]
+        for path in sorted(paths, key=lambda path: {TABLE: 1, FACTS: 2}.get(path.name, 0)):
+            path.rename(aside / path.name)
     return aside
 
 
@@ -46,22 +48,13 @@ def read_stories(run: Run) -> tuple[pd.DataFrame, dict]:
     """The table that `01_clean` wrote, and its facts.
 
     Raises:
-        FileNotFoundError: `01_clean` has not been run in this workspace.
-        ValueError: what it wrote cannot be read any more.
+        FileNotFoundError: `01_clean` has not been run in this workspace, or what it wrote was cut short.
     """
-    facts = _read_facts(run.require(FACTS, "01_clean"))
-    try:
-        table = pd.read_parquet(run.require(TABLE, "01_clean"))
-    except (OSError, ValueError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(f"{TABLE} in the workspace is damaged ({str(error)[:80]}). Run notebook 01_clean again.") from None
+    for name in (TABLE, FACTS):
+        run.require(name, "01_clean")
+    table = read_whole(run.workspace / TABLE, lambda: pd.read_parquet(run.workspace / TABLE))
+    facts = read_json(run.workspace / FACTS)
+    for name in (TABLE, FACTS):  # what was cut short has been set aside
+        run.require(name, "01_clean")
     print(f"{len(table):,} stories, {table['genre'].nunique()} genres, from {facts['source']} (sha256 {facts['sha256'][:8]})")
     return table, facts
-
-
-def _read_facts(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        raise ValueError(f"{path.name} in the workspace is damaged. Move it away, and run notebook 01_clean again.") from None
