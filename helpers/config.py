@@ -147,7 +147,7 @@ def get_profile(name: str = "auto", **changes) -> Profile:
 
     Args:
         name: `smoke`, `cpu`, `t4`, or `auto` for `t4` with CUDA and `cpu` without.
-        **changes: fields of `Profile` to replace; `None` leaves the profile's own value.
+        **changes: fields of `Profile` to replace; `None` leaves the profile's own value, `0` for `large_encoder` means none.
 
     Raises:
         ValueError: the profile or a knob does not exist.
@@ -159,6 +159,8 @@ def get_profile(name: str = "auto", **changes) -> Profile:
     if name not in PROFILES:
         raise ValueError(f"PROFILE={name!r} does not exist; choose one of auto, {', '.join(PROFILES)}.")
     changes = {key: value for key, value in changes.items() if value is not None}
+    if changes.get("large_encoder") in (0, "", False):
+        changes["large_encoder"] = None
     unknown = set(changes) - {field.name for field in dataclasses.fields(Profile)}
     if unknown:
         raise ValueError(f"A profile has no knob {sorted(unknown)}; see helpers/config.py for those it has.")

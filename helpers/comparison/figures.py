@@ -11,7 +11,7 @@ import seaborn as sns
 from sklearn.manifold import TSNE
 from sklearn.metrics import confusion_matrix
 
-from helpers.stories import by_family, families_of
+from helpers.stories import by_family, count_words, families_of
 
 BLUE, ORANGE, GREY = "#3b6ea5", "#d9822b", "#9aa0a6"
 
@@ -49,7 +49,7 @@ def story_lengths(table: pd.DataFrame, limits: dict[str, int]) -> plt.Figure:
         table: story table.
         limits: name of a model to the words that it sees, roughly.
     """
-    words = table["text"].str.split().str.len()
+    words = table["text"].map(count_words)
     fig, ax = plt.subplots(figsize=(10, 3.8))
     sns.histplot(words, bins=40, color=BLUE, ax=ax, edgecolor="white")
     for (name, limit), colour in zip(limits.items(), (ORANGE, "#8c3b3b", "#3b8c6a")):

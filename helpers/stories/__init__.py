@@ -24,6 +24,7 @@ from helpers.stories.hub import HUB_DATASET, read_hub
 from helpers.stories.kept import FACTS, TABLE, read_stories, save_stories
 from helpers.stories.language import EVERYDAY, Language, language_of, script_of, share_of_everyday_words, words_or_letters
 from helpers.stories.loading import load_stories
+from helpers.stories.report import unusual
 from helpers.stories.splits import N_FOLDS, SPLITS, add_split_and_folds, seed_split
 from helpers.stories.validation import ids_hash, table_hash, validate
 from helpers.stories.words import count_words, is_unspaced, shorten_middle, tokens
@@ -68,6 +69,7 @@ __all__ = [
     "shorten_middle",
     "table_hash",
     "tokens",
+    "unusual",
     "validate",
     "words_or_letters",
 ]

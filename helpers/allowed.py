@@ -1,0 +1,156 @@
+"""What the notebooks' parameters may be: a wrong value is told in one line that lists what is allowed, before anything is loaded.
+
+`None` leaves a choice to the profile, `0` means none wherever none can be meant.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from helpers.config import PROFILES
+
+
+class ParameterError(ValueError):
+    """A parameter has a value that means nothing. Shown in a notebook as its lines, without a traceback."""
+
+    def _render_traceback_(self):
+        return [str(self)]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one parameter may be.
+
+    Attributes:
+        words: what is allowed, as the message says it.
+        fits: whether a value is.
+        names: the allowed names, to tell which one was meant.
+    """
+
+    words: str
+    fits: Callable[[object], bool]
+    names: tuple[str, ...] = ()
+
+    def or_none(self, meaning: str = "the profile's") -> Rule:
+        """The same, or `None`."""
+        return Rule(f"{self.words}, or None ({meaning})", lambda value: value is None or self.fits(value), self.names)
+
+    def or_zero(self, meaning: str) -> Rule:
+        """The same, or `0`."""
+        return Rule(f"{self.words}, or 0 ({meaning})", lambda value: _is_zero(value) or self.fits(value), self.names)
+
+
+def _is_zero(value) -> bool:
+    return not isinstance(value, (str, list, tuple, dict)) and value == 0
+
+
+def _is_change(value) -> bool:
+    return isinstance(value, dict) and bool(value) and all(isinstance(name, str) for name in value)
+
+
+def _whole(least: int, most: int | None = None) -> Rule:
+    words = f"a whole number from {least}" + (f" to {most:,}" if most else " on")
+    return Rule(words, lambda v: type(v) is int and v >= least and (most is None or v <= most))
+
+
+def _one_of(*names: str) -> Rule:
+    return Rule(f"one of {', '.join(map(repr, names))}", lambda value: isinstance(value, str) and value in names, names)
+
+
+def _text(what: str) -> Rule:
+    return Rule(what, lambda value: isinstance(value, str) and bool(value.strip()))
+
+
+def _list_of(rule: Rule, what: str) -> Rule:
+    return Rule(what, lambda v: isinstance(v, (list, tuple)) and len(v) > 0 and all(map(rule.fits, v)), rule.names)
+
+
+_FLAG = Rule("True or False", lambda value: isinstance(value, (bool, int)) and value in (0, 1))
+_MODEL = _text("the name of a model on the Hugging Face Hub or a folder").or_none()
+_SOURCES = ("original", "chunk", "paraphrase", "synthetic", "description")
+_CHANGES = Rule(
+    "a list of changes such as [{'learning_rate': 5e-4}], or 0 (none)",
+    lambda value: value is None or _is_zero(value) or (isinstance(value, (list, tuple)) and all(map(_is_change, value))),
+)
+_FOLDS = Rule(
+    "True, False, or a list of folds such as [0, 3]", lambda value: _FLAG.fits(value) or _list_of(_whole(0, 4), "").fits(value)
+)
+
+ALLOWED: dict[str, Rule] = {
+    "PROFILE": _one_of("auto", *PROFILES),
+    "WORKSPACE": Rule("a folder", lambda value: bool(str(value).strip()) and not isinstance(value, (int, float))).or_none(
+        "Drive in Colab, checkpoints/<profile> elsewhere"
+    ),
+    "SEED": _whole(0, 2**32 - 1),
+    "DTYPE": _one_of("auto", "fp32", "bf16", "fp16"),
+    "STORIES_CSV": _text("the path of a CSV, TSV, JSON lines or Parquet file").or_none("the profile's dataset"),
+    "HUB_DATASET": _text("the name of a dataset on the Hugging Face Hub, 'owner/name' or 'owner/name:configuration'").or_none(),
+    "HUB_SPLIT": _text("the name of a split of HUB_DATASET such as 'train'"),
+    "TEXT_COLUMN": _text("the name of a column").or_none("'story' or 'text'"),
+    "LABEL_COLUMN": _text("the name of a column").or_none("'genre' or 'label'"),
+    "TITLE_COLUMN": _text("the name of a column").or_none("'title', where there is one").or_zero("none is read"),
+    "ID_COLUMN": _text("the name of a column").or_none("'id', where there is one").or_zero("rows are numbered"),
+    "GENRES": _whole(2).or_none(),
+    "DROP_PROMPTS": _FLAG,
+    "PROVIDER": _one_of("auto", "groq", "local", "recorded"),
+    "MODELS": _list_of(_text(""), "a list of model names such as ['llama-3.1-8b-instant']"),
+    "LOCAL_MODEL": _MODEL,
+    "BASE_URL": Rule(
+        "an address such as 'https://api.groq.com/openai/v1'",
+        lambda value: isinstance(value, str) and value.startswith(("http://", "https://")) and len(value) > 8,
+    ),
+    "TARGET": _whole(0).or_none("one for two training stories"),
+    "WORDS": _whole(20, 3000).or_none("the training stories' median, at most 600, or 250 for recorded ones"),
+    "MOST_REQUESTS": _whole(0).or_none("no bound"),
+    "MOST_TOKENS": _whole(0).or_none("no bound"),
+    "VARIANT": _one_of("tuned", "seed"),
+    "LLM": _MODEL,
+    "STORY_TOKENS": _whole(8).or_none(),
+    "EPOCHS": Rule("a number above 0", lambda value: type(value) in (int, float) and 0 < value < 1000).or_none(),
+    "GRADIENT_CHECKPOINTING": _FLAG.or_none(),
+    "FOUR_BIT": _FLAG,
+    "SOURCES": _list_of(_one_of(*_SOURCES), f"a list of one or more of {', '.join(map(repr, _SOURCES))}").or_none(),
+    "TRIALS": _CHANGES,
+    "FIVE_FOLDS": _FOLDS,
+    "QUESTIONS": _whole(0).or_none(),
+    "QA_EXAMPLES": _whole(0),
+    "ENCODER": _MODEL,
+    "LARGE_ENCODER": _MODEL.or_zero("none"),
+    "SETFIT_ITERATIONS": _whole(1).or_none(),
+    "SETFIT_EPOCHS": _whole(1).or_none(),
+    "SETFIT_TRIALS": _CHANGES,
+    "SETFIT_FOLDS": _FOLDS,
+    "IMAGES": _FLAG,
+}
+"""What each parameter of the notebooks may be."""
+
+
+def check(values: Mapping) -> None:
+    """Look at all parameters that are among some values, such as a notebook's `globals()`.
+
+    Raises:
+        ParameterError: some are not allowed; one line for each, with what is.
+    """
+    wrong = [
+        f"{name} = {_shown(values[name])} is not allowed: {rule.words}.{_hint(values[name], rule)}"
+        for name, rule in ALLOWED.items()
+        if name in values and not rule.fits(values[name])
+    ]
+    if values.get("STORIES_CSV") and values.get("HUB_DATASET"):
+        wrong.append("STORIES_CSV and HUB_DATASET both name a dataset: set one of them to None.")
+    if wrong:
+        raise ParameterError("\n".join(wrong))
+
+
+def _shown(value) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _hint(value, rule: Rule) -> str:
+    named = [value] if isinstance(value, str) else value if isinstance(value, (list, tuple)) else []
+    unknown = [str(name) for name in named if name not in rule.names] or list(map(str, named))
+    close = difflib.get_close_matches(unknown[0].lower(), rule.names, 1, 0.6) if unknown else []
+    return f" Is {close[0]!r} meant?" if close else ""
