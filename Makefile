@@ -1,4 +1,6 @@
-# make run    the seven notebooks in order (PROFILE=smoke|cpu|t4, STORIES_CSV=path, ONLY="01 06 07", LLM=name or folder)
+# make run    the seven notebooks in order (PROFILE=smoke|cpu|t4, STORIES_CSV=path, ONLY="01 06 07", LLM=name or folder, WORKSPACE=folder;
+#             any other parameter as papermill takes it: PARAMETERS='-p VARIANT seed -f mine.yaml')
+# make grid   many runs (GRID=grids/....yaml, WORKERS=2, CLUSTER=tcp://host:8786, and those of make run), see grids/README.md
 # make test   the tests; make lint checks, make format mends
 # make test-colab     setup cells and notebooks in an imitation of Colab (Python 3.12; 6 GB of disk while it runs)
 # make test-versions  the fast tests with the lowest and the newest versions (VERSIONS="3.10-lowest 3.13-newest"; the same disk for each)
@@ -13,14 +15,24 @@ WORKSPACE ?=
 LLM ?=
 REPOSITORY ?=
 VERSIONS ?= 3.10-lowest 3.13-newest
+PARAMETERS ?=
+GRID ?= grids/tiny.yaml
+CLUSTER ?=
+WORKERS ?= 1
+# Relative paths mean the directory in which the user stands, also with make -C.
+BASE := $(or $(PWD),$(CURDIR))
+GIVEN = --base "$(BASE)" $(if $(LLM),-p LLM "$(LLM)") $(if $(WORKSPACE),-p WORKSPACE "$(WORKSPACE)") $(PARAMETERS)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-colab test-versions bench bench-llm drivers lint format record publish prune tables export address clean
+.PHONY: run grid test test-colab test-versions bench bench-llm drivers lint format record publish prune tables export address clean
 
 run: $(READY)
-	$(BIN)/python -u -m helpers.series run --profile $(PROFILE) --only "$(ONLY)" $(if $(LLM),--parameters '{"": {"LLM": "$(LLM)"}}')
+	$(BIN)/python -u -m helpers.series run --profile $(PROFILE) --only "$(ONLY)" $(GIVEN)
+
+grid: $(READY)
+	$(BIN)/python -u -m helpers.batches run "$(GRID)" --workers $(WORKERS) $(if $(CLUSTER),--cluster "$(CLUSTER)") $(GIVEN)
 
 test: $(READY)
 	$(BIN)/python -m pytest tests

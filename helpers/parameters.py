@@ -79,7 +79,7 @@ def _absolute(name: str, value, base: Path):
 
 
 def check_known(parameters, known, where: str) -> None:
-    """Complain about parameters that no notebook has, with the one that may have been meant.
+    """Complain about names that are not known, with the one that may have been meant.
 
     Raises:
         ValueError: one is not among the known ones.
@@ -87,5 +87,5 @@ def check_known(parameters, known, where: str) -> None:
     for name in parameters:
         if name not in known:
             close = difflib.get_close_matches(name, known, 1, 0.5)
-            hint = f"Did you mean {close[0]}?" if close else f"It has {', '.join(sorted(known))}."
-            raise ValueError(f"{where} has no parameter {name}. {hint}")
+            hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(sorted(known))}."
+            raise ValueError(f"{where}: there is no {name}. {hint}")

@@ -113,6 +113,8 @@ def start(profile: str = "auto", workspace: str | None = None, seed: int = 42, d
         "versions": {name: _version(name) for name in LIBRARIES},
         "seed": seed,
     }
+    if name := os.environ.get("GRID_RUN"):
+        facts["grid_run"] = name  # so that a grid knows which results are whose
     run = Run(settings, folder, device, dtype, seed, facts)
     print(f"profile    {settings.name}")
     print(f"device     {facts['device']}, {facts['dtype']}")

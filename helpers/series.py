@@ -67,13 +67,15 @@ def run(
         The folder with the executed notebooks.
 
     Raises:
-        ValueError: no chosen notebook has a parameter.
+        ValueError: no notebook has a parameter.
         SystemExit: a notebook failed; its error is printed, what ran before it is kept.
     """
     base, names, values_of = Path(base or Path.cwd()), choose(only), parameters or {}
     workspace = (base / (workspace or PROJECT / "checkpoints" / profile)).resolve()
-    known = {name: papermill.inspect_notebook(FOLDER / f"{name}.ipynb") for name in names}
-    check_known(values_of.get("", {}), {key for of_notebook in known.values() for key in of_notebook}, "no chosen notebook")
+    known = {name: papermill.inspect_notebook(FOLDER / f"{name}.ipynb") for name in NOTEBOOKS}
+    check_known(
+        values_of.get("", {}), {key for of_notebook in known.values() for key in of_notebook}, "parameters of the notebooks"
+    )
     out = workspace / "notebooks"
     out.mkdir(parents=True, exist_ok=True)
     if csv := os.environ.get("STORIES_CSV"):

@@ -35,7 +35,7 @@ from helpers.parameters import absolute, check_known
 from helpers.series import FOLDER, NOTEBOOKS
 
 _OF_GRID = {"workspace", "parameters", "needs", "execution_timeout", "runs"}
-_OF_ENTRY = {"notebook", "id", "grid", "parameters", "only", "after", "needs", "workspace", "execution_timeout"}
+_OF_ENTRY = {"notebook", "id", "grid", "parameters", "only", "after", "needs", "workspace", "execution_timeout", "record"}
 _PASSED_ON = ("STORIES_CSV", "DTYPE")
 """Environment variables that a run depends on; they travel with it to its worker."""
 
@@ -45,7 +45,7 @@ class Job:
     """One run that is planned.
 
     Attributes:
-        name: notebook and the parameters in which it differs, such as `04_seqcls_lora VARIANT=seed`.
+        name: the entry's id, else its notebook and parameters; and its values of the grid: `04_seqcls_lora VARIANT=seed`.
         notebook: path or address.
         source: the notebook as JSON, without outputs.
         parameters: by name, `WORKSPACE` left out.
@@ -57,6 +57,7 @@ class Job:
         after: keys of the runs that must be finished before.
         environment: environment variables of the run.
         directory: where the kernel works: beside the project's notebooks, and for any other where the user stands.
+        record: whether its executed notebook is also put where `make record` looks for it.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Job:
     after: tuple[str, ...] = ()
     environment: dict = field(default_factory=dict)
     directory: str = str(FOLDER)
+    record: bool = False
 
     @property
     def slug(self) -> str:
@@ -100,17 +102,18 @@ def read_grid(path: str, base: Path, given: dict | None = None, timeout: int | N
     given, common = given or {}, content.get("parameters", {})
     notebooks = [_Notebook.read(entry["notebook"], base) for entry in entries]
     everyones = {name for notebook in notebooks for name in notebook.known}
-    check_known(given, everyones, "no notebook of this grid")
-    check_known(common, everyones, f"{path}: parameters: no notebook of this grid")
+    check_known(given, everyones, f"the parameters of the notebooks of {path}")
+    check_known(common, everyones, f"{path}, parameters of its notebooks")
     passed = {name: os.environ[name] for name in _PASSED_ON if os.environ.get(name)}
     passed = absolute(passed, base)
     code, jobs, groups = code_version(), [], {}
     for number, (entry, notebook) in enumerate(zip(entries, notebooks), 1):
         where = f"{path}, run {number} ({notebook.name})"
-        check_known({**entry.get("grid", {}), **entry.get("parameters", {})}, notebook.known, where)
+        check_known({**entry.get("grid", {}), **entry.get("parameters", {})}, notebook.known, f"{where}, parameters")
         before = _before(entry, groups, jobs, where)
         settings = {
             "needs": content.get("needs", {}) | entry.get("needs", {}),
+            "record": entry.get("record", False),
             "timeout": timeout or entry.get("execution_timeout", content.get("execution_timeout")),
         }
         made = []
@@ -119,7 +122,9 @@ def read_grid(path: str, base: Path, given: dict | None = None, timeout: int | N
             parameters = {name: value for name, value in (common | own | given).items() if name in notebook.known}
             parameters = absolute(parameters, base)
             folder = parameters.pop("WORKSPACE", None) or entry.get("workspace") or content.get("workspace")
-            name = " ".join([notebook.name, *(f"{k}={_short(v)}" for k, v in own.items()), *filter(None, [entry.get("only")])])
+            told = values if "id" in entry else entry.get("parameters", {}) | values
+            only = [entry["only"]] if "only" in entry and "id" not in entry else []
+            name = " ".join([entry.get("id", notebook.name), *only, *(f"{key}={_short(value)}" for key, value in told.items())])
             job = Job(name, notebook.path, notebook.cut(entry.get("only", ""), where), parameters, "", "", code)
             job = replace(job, **settings, after=tuple(other.key for other in before), environment=passed)
             job = replace(job, directory=str(FOLDER if notebook.path.startswith(f"{FOLDER}/") else base))
@@ -198,7 +203,7 @@ def _checked(content, path: str) -> list[dict]:
     ]:
         if not isinstance(keys, dict):
             raise ValueError(f"{path}, {what}: {keys!r} is no mapping; write `- notebook: 01_clean`.")
-        check_known(keys, allowed, f"{path}, {what}:")
+        check_known(keys, allowed, f"{path}, {what}")
     for number, entry in enumerate(entries, 1):
         if "notebook" not in entry:
             raise ValueError(f"{path}, run {number}: names no notebook.")
@@ -268,6 +273,8 @@ def _dataset(csv: str | None) -> str:
 
 
 def _short(value) -> str:
-    text = str(value) if not isinstance(value, (list, dict)) else json.dumps(value, separators=(",", ":"))
-    text = text.removeprefix("[").removesuffix("]") if isinstance(value, list) and len(value) == 1 else text
-    return text.rsplit("/", 1)[-1] if isinstance(value, str) and ("/" in value) else text
+    """A parameter's value as it stands in a run's name."""
+    if isinstance(value, list) and len(value) == 1:
+        return _short(value[0])
+    text = json.dumps(value, separators=(",", ":")) if isinstance(value, (list, dict)) else str(value).rsplit("/", 1)[-1]
+    return text if len(text) <= 30 else text[:29] + "…"

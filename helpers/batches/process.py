@@ -6,6 +6,7 @@ python -m helpers.batches.process < order.json
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -53,6 +54,10 @@ def main(order: dict) -> None:
             on_cell=lambda number, count: say(cell=[number, count]),
             cost=cost,
         )
+        if order["record"]:
+            kept = workspace / "notebooks" / Path(order["notebook"]).name
+            kept.parent.mkdir(exist_ok=True)
+            shutil.copyfile(folder / "notebook.ipynb", kept)
     except execution.NotebookFailed as failure:
         error = {name: getattr(failure, name) for name in ("kind", "cell", "line", "name", "value")}
     except Exception as failure:  # a notebook that cannot be read or has no kernel: the grid goes on with the others
