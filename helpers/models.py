@@ -129,8 +129,38 @@ def _unpack_gemma() -> Path:
     return folder
 
 
+_OVERFLOWING = ("gemma2", "gemma3", "gemma4", "t5", "mt5", "umt5")
+"""Architectures (the beginning of `model_type`; EmbeddingGemma is a `gemma3_text`) that were trained in bf16 and whose hidden states pass 65,504, where
+fp16 ends: in gemma-3-270m by the eighth of 18 layers. A T4 has no bf16, so they compute in fp32 there."""
+
+
+def _overflows(run: Run, config) -> bool:
+    return run.dtype == torch.float16 and config.model_type.startswith(_OVERFLOWING)
+
+
+def _compute_in_fp32(model: torch.nn.Module) -> None:
+    """Switch autocast off in a model, whoever calls it. Its parts are hooked, because PEFT calls the whole by `forward`, past its hooks."""
+    contexts = []
+
+    def enter(module, inputs):
+        contexts.append(torch.autocast(next(model.parameters()).device.type, enabled=False))
+        contexts[-1].__enter__()
+
+    def leave(module, inputs, outputs):
+        contexts.pop().__exit__(None, None, None)
+
+    for part in model.children():
+        part.register_forward_pre_hook(enter)
+        part.register_forward_hook(leave, always_call=True)
+
+
+@functools.cache
+def _say_fp32(label: str) -> None:
+    print(f"{label} computes in fp32: its architecture overflows in fp16.")
+
+
 def load_encoder(run: Run, name: str | None = None):
-    """Load a sentence encoder on the run's device.
+    """Load a sentence encoder on the run's device, its weights in fp32.
 
     On a CPU it trains without dropout on the attention weights, whose masks would be 30 % of a training step there; the dropout
     on its layers' outputs stays. Embeddings are the same either way.
@@ -142,27 +172,40 @@ def load_encoder(run: Run, name: str | None = None):
 
     source, label = find_weights(name or run.profile.encoder, PACKAGED_ENCODER)
     config = {"attention_probs_dropout_prob": 0.0} if run.device.type == "cpu" else {}
-    return SentenceTransformer(source, device=str(run.device), config_kwargs=config), label
+    options = {"config_kwargs": config, "model_kwargs": {"dtype": torch.float32}}
+    encoder = SentenceTransformer(source, device=str(run.device), **options)
+    if any(_overflows(run, module.config) for module in encoder.modules() if hasattr(module, "config")):
+        _say_fp32(label)
+        _compute_in_fp32(encoder)
+        label += ", fp32"
+    return encoder, label
 
 
 def load_tokenizer(run: Run, name: str | None = None):
-    """Load the LLM's tokenizer: padding on the left, and a pad token that is not the end token.
+    """Load the LLM's tokenizer: padding on the left, and a pad token that is not the end token, where the vocabulary has another one to spare.
+
+    Where it has none (GPT-2), the end token pads too. Nothing is lost by that: masks and labels come from the lengths of the sequences, never from their tokens.
 
     Returns:
         The tokenizer, and the model name to print.
 
     Raises:
-        ValueError: the vocabulary has no token that could pad.
+        ValueError: the vocabulary has no end token, so an answer would have no end.
     """
-    from transformers import AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
     source, label = find_weights(name or run.profile.llm, PACKAGED_LLM)
     tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
+    if tokenizer.eos_token_id is None:
+        raise ValueError(
+            f"The tokenizer of {label} has no end token (eos_token), so no answer could end; give LLM another model."
+        )
     if tokenizer.pad_token_id in (None, tokenizer.eos_token_id):
-        spare = next((t for t in tokenizer.all_special_tokens if t not in (tokenizer.eos_token, tokenizer.bos_token)), None)
-        if spare is None:
-            raise ValueError(f"{label} has no special token that can pad; give a model that has one.")
-        tokenizer.pad_token = spare
+        added = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+        taken = (tokenizer.eos_token, tokenizer.bos_token)
+        tokenizer.pad_token = next((t for t in [*tokenizer.all_special_tokens, *added] if t not in taken), tokenizer.eos_token)
+    if _overflows(run, AutoConfig.from_pretrained(source)):
+        label += ", fp32"
     return tokenizer, label + (", NF4" if run.profile.four_bit else "")
 
 
@@ -174,19 +217,41 @@ def load_llm(run: Run, tokenizer, name: str | None = None, genres: int | None = 
         tokenizer: from `load_tokenizer`; its pad token is set in the model's configuration.
         name: a Hub name or folder; the profile's LLM by default.
         genres: number of genres for a model with a classification head; None for a causal model.
-    """
-    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, BitsAndBytesConfig
 
-    source, _ = find_weights(name or run.profile.llm, PACKAGED_LLM)
-    options = {"dtype": run.dtype}
+    Raises:
+        ValueError: transformers has no such model of this architecture.
+    """
+    import transformers
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, BitsAndBytesConfig
+
+    source, label = find_weights(name or run.profile.llm, PACKAGED_LLM)
+    config = AutoConfig.from_pretrained(source)
+    if genres is None:
+        kind, known, options = AutoModelForCausalLM, transformers.MODEL_FOR_CAUSAL_LM_MAPPING, {}
+    else:
+        kind, known = AutoModelForSequenceClassification, transformers.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+        options = {"num_labels": genres}
+    if type(config) not in known:
+        what = "that generates text" if genres is None else "with a classification head (05_instruct_lora needs none)"
+        raise ValueError(f"LLM={label!r}: transformers has no {config.model_type} {what}. Give LLM another model.")
+    dtype = torch.float32 if _overflows(run, config) else run.dtype
     if run.profile.four_bit:
         options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=run.dtype
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
         )
-    if genres is None:
-        model = AutoModelForCausalLM.from_pretrained(source, **options)
-    else:
-        model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=genres, **options)
+    model = kind.from_pretrained(source, dtype=dtype, **options)
+    if dtype != run.dtype:
+        _say_fp32(label)
+        _compute_in_fp32(model)
     model.config.pad_token_id = tokenizer.pad_token_id
     model.config.use_cache = False
     return model if run.profile.four_bit else model.to(run.device)
+
+
+def empty_llm(run: Run, name: str | None = None):
+    """The LLM's layers without their weights, on torch's meta device: what it is built of, at no cost."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    source, _ = find_weights(name or run.profile.llm, PACKAGED_LLM)
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source))

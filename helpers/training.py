@@ -19,6 +19,15 @@ from helpers.measuring import Cost, clock, progress_line
 from helpers.runtime import Run
 from helpers.workspace import DiskFull, check, in_words, read_json, saving, size_of, write_json
 
+_told: set[tuple[Path, str]] = set()
+
+
+def plain(value) -> dict | list:
+    """What JSON has no word for, as JSON has it: a `peft` configuration as a dict, a set as a sorted list."""
+    if isinstance(value, set):
+        return sorted(value)
+    return {key: sorted(entry) if isinstance(entry, set) else entry for key, entry in value.to_dict().items()}
+
 
 class Training:
     """A training's folder, `training/<name>-<hash of the recipe>/` of the workspace.
@@ -28,7 +37,7 @@ class Training:
 
     Args:
         run: the running notebook.
-        name: what is trained.
+        name: what is trained. That it was loaded is said once a name: trials of one recipe share it.
         recipe: everything that the result depends on, as JSON; a changed recipe is another training.
         lines: how many lines of progress to print.
         resume: True where there must be a checkpoint to go on from, False to begin anew; None to go on where there is one.
@@ -49,8 +58,10 @@ class Training:
         self.finished = bool(self._result) and not self._lacks()
         self.checkpoint = None
         if self.finished:
-            seconds = clock(self._result["cost"]["seconds"])
-            print(f"Already trained with these data and settings ({seconds}): loaded.")
+            if (run.workspace, name) not in _told:
+                seconds = clock(self._result["cost"]["seconds"])
+                print(f"Already trained with these data and settings ({seconds}): loaded.")
+            _told.add((run.workspace, name))
             self._remove_checkpoints()
             return
         self.folder.mkdir(parents=True, exist_ok=True)

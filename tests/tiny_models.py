@@ -1,9 +1,8 @@
-"""A tokenizer and randomly initialised models of Qwen2's architecture, small enough to train in a test."""
+"""Randomly initialised models of Qwen2's architecture, small enough to train in a test."""
 
 import torch
 from peft import LoraConfig
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, Qwen2ForSequenceClassification
+from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2ForSequenceClassification
 
 from helpers.llm.head import classification_head
 from helpers.representations import states
@@ -36,18 +35,3 @@ def with_head(tokenizer, reads=states.READS):
 
 def lora_config(task):
     return LoraConfig(r=16, lora_alpha=32, target_modules=LAYERS, lora_dropout=0.0, task_type=task)
-
-
-def build_tokenizer():
-    texts = ["Mystery Comedy Noir Western Classify: Genre: the of and horse jury laugh gun ship star wolf rain"] * 3
-    bpe = Tokenizer(models.BPE(unk_token="<unk>"))
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    specials = ["<unk>", "<pad>", "<s>", "</s>"]
-    bpe.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(vocab_size=400, special_tokens=specials, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()),
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=bpe, unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>", padding_side="left"
-    )

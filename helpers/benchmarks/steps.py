@@ -12,15 +12,14 @@ import time
 
 import pandas as pd
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig
 from transformers import DataCollatorForSeq2Seq
 
 from helpers import measuring, models, runtime, stories
-from helpers.llm.examples import instruction_examples
-from helpers.llm.lora import answer_loss
+from helpers.llm.examples import PROMPT, instruction_examples
+from helpers.llm.layers import linear_layers
+from helpers.llm.lora import adapt, answer_loss
 
-PROMPT = "### Instruction:\nClassify the genre of this story.\n### Input:\n{story}\n### Response:\n"
-LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 VARIANTS = [
     {"tokens": 1024, "padding": "to the limit", "logits": "everywhere"},
     {"tokens": 1024, "padding": "to the longest", "logits": "everywhere"},
@@ -44,52 +43,70 @@ def measure_steps(profile: str, workspace: str, name: str | None, variant: dict,
     Returns:
         Row of the table: the variant, seconds a story and an epoch of 800, story tokens a second, peak memory in GB.
     """
-    run = runtime.start(profile, workspace, llm=name, four_bit=variant.get("weights") == "NF4")
+    memory = {"four_bit": variant.get("weights") == "NF4", "gradient_checkpointing": variant.get("checkpointing", False)}
+    run = runtime.start(profile, workspace, llm=name, **memory)
     table, _ = stories.read_stories(run)
     # Stories of all lengths, from a fixed shuffle: the first ones in the file might be alike.
     train = table[table["split"] == "train"].sample(batch_size * batches, random_state=run.seed)
     tokenizer, _ = models.load_tokenizer(run)
-    limit, kept = variant["tokens"], variant["logits"] == "answer only"
+    limit = variant["tokens"]
     examples = sorted(instruction_examples(tokenizer, train, limit, PROMPT), key=lambda e: len(e["input_ids"]))
     blank = table.drop_duplicates("genre").assign(title="", text="")
     widest = limit + max(len(e["input_ids"]) for e in instruction_examples(tokenizer, blank, limit, PROMPT))
     to_limit = {"padding": "max_length", "max_length": widest} if variant["padding"] == "to the limit" else {}
     collate = DataCollatorForSeq2Seq(tokenizer, **to_limit)
-
     model = models.load_llm(run, tokenizer)
-    if variant.get("checkpointing"):
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        model.enable_input_require_grads()
-    model = get_peft_model(model, LoraConfig(r=32, lora_alpha=32, target_modules=LAYERS, task_type="CAUSAL_LM"))
-    model.train()
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
-    scaler = torch.amp.GradScaler(run.device.type, enabled=run.dtype == torch.float16)
-
-    def step(part: list[dict]) -> None:
-        batch = {key: value.to(run.device) for key, value in collate(part).items()}
-        with run.autocast():
-            loss = answer_loss(model, batch)[0] if kept else model(**batch).loss
-        scaler.scale(loss).backward()
-        scaler.step(optimizer)
-        scaler.update()
-        optimizer.zero_grad()
-        if run.device.type == "cuda":
-            torch.cuda.synchronize()
-
-    parts = [examples[start : start + batch_size] for start in range(0, len(examples), batch_size)]
-    with measuring.measure() as cost:
-        step(parts[-1])  # the longest, so that the peak is this variant's
-        begin = time.perf_counter()
-        for part in parts:
-            step(part)
-        seconds = time.perf_counter() - begin
+    attention, others = linear_layers(model)
+    model = adapt(run, model, LoraConfig(r=32, lora_alpha=32, target_modules=attention + others, task_type="CAUSAL_LM"))
+    parts = [collate(examples[start : start + batch_size]) for start in range(0, len(examples), batch_size)]
+    seconds, peak = time_steps(run, model, parts, everywhere=variant["logits"] == "everywhere")
     tokens = sum(len(e["input_ids"]) for e in examples)
     return variant | {
         "seconds a story": seconds / len(examples),
         "minutes for 800": seconds / len(examples) * 800 / 60,
         "tokens a second": tokens / seconds,
-        "peak GB": cost.peak_process_gb if cost.peak_gpu_gb is None else cost.peak_gpu_gb,
+        "peak GB": peak,
     }
+
+
+def time_steps(
+    run: runtime.Run, model, batches: list[dict], accumulation: int = 1, everywhere: bool = False
+) -> tuple[float, float]:
+    """Train on each batch once, after a step that warms up, on the last one.
+
+    Args:
+        run: its device, and its number type: in fp16 the loss is scaled, as in training.
+        model: from `adapt`.
+        batches: what the model takes, and `labels`; the last is the longest, so that the peak is its.
+        accumulation: batches in one optimizer step.
+        everywhere: whether the vocabulary's logits are computed at every position instead of for the answer alone.
+
+    Returns:
+        Seconds without the warm-up, and peak memory in GB (10^9 bytes): of the GPU where there is one, else of the process.
+    """
+    model.train()
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
+    scaler = torch.amp.GradScaler(run.device.type, enabled=run.dtype == torch.float16)
+
+    def train(some: list[dict]) -> None:
+        for place, batch in enumerate(some, 1):
+            batch = {key: value.to(run.device) for key, value in batch.items()}
+            with run.autocast():
+                loss = model(**batch).loss if everywhere else answer_loss(model, batch)[0]
+            scaler.scale(loss / accumulation).backward()
+            if place % accumulation == 0 or place == len(some):
+                scaler.step(optimizer)
+                scaler.update()
+                optimizer.zero_grad()
+        if run.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    with measuring.measure() as cost:
+        train(batches[-1:])
+        begin = time.perf_counter()
+        train(batches)
+        seconds = time.perf_counter() - begin
+    return seconds, cost.peak_process_gb if cost.peak_gpu_gb is None else cost.peak_gpu_gb
 
 
 def read_steps(run: runtime.Run) -> tuple[pd.DataFrame, dict] | None:

@@ -12,6 +12,7 @@ import pandas as pd
 from helpers.comparison.metrics import bootstrap_interval
 from helpers.measuring import Cost, clock
 from helpers.runtime import Run
+from helpers.training import plain
 from helpers.workspace import read_json, set_aside, write_json
 
 
@@ -49,7 +50,7 @@ class Trials:
         self.file = run.workspace / "results" / approach / "trials.json"
         self.recipe = recipe
         setting = {"recipe": recipe, "profile": run.facts["profile"], "dtype": run.facts["dtype"]} | data
-        self.setting = json.loads(json.dumps(setting, default=_plain))
+        self.setting = json.loads(json.dumps(setting, default=plain))
         self.truth = [genres.index(genre) for genre in validation["genre"]]
         kept = read_json(self.file) or {}
         self._others = bool(kept) and kept.get("setting") != self.setting
@@ -98,8 +99,3 @@ class Trials:
                 }
             )
         return pd.DataFrame(found).set_index("change") if found else pd.DataFrame()
-
-
-def _plain(value):
-    """What JSON has no word for: a configuration, or a set."""
-    return sorted(value) if isinstance(value, set) else value.to_dict()

@@ -1,4 +1,7 @@
-"""Questions put to a language model, and its answers compared with the right ones as SQuAD does."""
+"""Questions put to a language model, and its answers compared with the right ones as SQuAD does.
+
+SQuAD's two measures are here, because `evaluate` fetches the code of its own from the Hub when it is used.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import torch
 
 from helpers.comparison.metrics import bootstrap_interval
 from helpers.llm.answers import ask, build_prompts, story_losses
+from helpers.llm.lora import borrow_adapter
 from helpers.llm.questions import cut_passages, hit_rate, make_questions, read_questions, retrieve
 from helpers.runtime import Run, write_json
 
@@ -63,6 +64,32 @@ class Check:
         self.states[name] = answered, story_losses(self.run, model, self.tokenizer, state, self.texts)
         return answered
 
+    def measure_adapter(self, approach: str, model, label: str, adapter: Path) -> pd.DataFrame:
+        """Measure a base model, the same with an adapter on, and with it off again, and keep the table beside the approach's results.
+
+        Args:
+            approach: folder in `results/`.
+            model: causal, without an adapter; changed in place.
+            label: its name.
+            adapter: folder of the adapter, from `train_lora`, with or without a head.
+
+        Returns:
+            See `table`.
+        """
+        self.measure("base model", model, label)
+        model = borrow_adapter(model, adapter)
+        self.measure("adapter on", model, adapter.parent.name)
+        with model.disable_adapter():
+            self.measure("adapter off", model, f"{adapter.parent.name}, off")
+        table = self.table()
+        write_json(self.run.workspace / "results" / approach / "qa.json", {"rows": table.reset_index().to_dict("records")})
+        return table
+
+    def examples(self, name: str = "adapter on", most: int = 6):
+        """The first questions, what a state answered, and whether that was right, as a table to show."""
+        columns = ["question", "answers", "answer", "exact_match"]
+        return self.states[name][0][columns].head(most).style.format({"exact_match": "{:.0f}"}).hide()
+
     def table(self) -> pd.DataFrame:
         """A row a state, each compared with the first, on the same questions and texts."""
         base, _ = next(iter(self.states.values()))
@@ -79,12 +106,6 @@ class Check:
             row["perplexity of held-out stories"] = f"{np.exp(losses.mean()):.1f}"
             rows.append(row)
         return pd.DataFrame(rows).set_index("")
-
-    def save(self, approach: str) -> None:
-        """Keep the table beside the approach's results."""
-        write_json(
-            self.run.workspace / "results" / approach / "qa.json", {"rows": self.table().reset_index().to_dict("records")}
-        )
 
 
 def read_checks(run: Run, results: Path | None = None) -> pd.DataFrame:
@@ -106,17 +127,11 @@ def read_checks(run: Run, results: Path | None = None) -> pd.DataFrame:
     return pd.concat([base, table[table[""] == "adapter on"]]).set_index("approach")
 
 
-def memory_table(tokens: int = 2048, rank: int = 32) -> pd.DataFrame:
-    """What the T4's model and the encoders occupy, by arithmetic: GB (10^9 bytes) of weights, cache and adapter.
+def qwen_config():
+    """The published shape of Qwen2.5-1.5B-Instruct, the LLM of the profile `t4`, as a `transformers.Qwen2Config`."""
+    from transformers import Qwen2Config
 
-    Args:
-        tokens: prompt and answer of one question.
-        rank: of the LoRA adapter on all linear layers.
-    """
-    from transformers import AutoModelForCausalLM, Qwen2Config
-
-    # The published shape of Qwen2.5-1.5B-Instruct; on the meta device a model has its parameters' shapes and no memory.
-    config = Qwen2Config(
+    return Qwen2Config(
         hidden_size=1536,
         intermediate_size=8960,
         num_hidden_layers=28,
@@ -125,11 +140,23 @@ def memory_table(tokens: int = 2048, rank: int = 32) -> pd.DataFrame:
         vocab_size=151936,
         tie_word_embeddings=True,
     )
-    with torch.device("meta"):
+
+
+def memory_table(tokens: int = 2048, rank: int = 32) -> pd.DataFrame:
+    """What the T4's model and the encoders occupy, by arithmetic: GB (10^9 bytes) of weights, cache and adapter.
+
+    Args:
+        tokens: prompt and answer of one question.
+        rank: of the LoRA adapter on all linear layers.
+    """
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    config = qwen_config()
+    with torch.device("meta"):  # a model has its parameters' shapes there, and no memory
         model = AutoModelForCausalLM.from_config(config)
-    weights = sum(parameter.numel() for parameter in model.parameters())
-    linear = [m for name, m in model.named_modules() if isinstance(m, torch.nn.Linear) and "lm_head" not in name]
-    adapter = sum(rank * (m.in_features + m.out_features) for m in linear)
+        weights = model.num_parameters()
+        adapter, _ = get_peft_model(model, LoraConfig(r=rank, target_modules="all-linear")).get_nb_trainable_parameters()
     head_size = config.hidden_size // config.num_attention_heads
     cache = 2 * config.num_hidden_layers * config.num_key_value_heads * head_size * tokens
     parts = {

@@ -6,6 +6,14 @@ import pandas as pd
 
 from helpers.representations.tokens import begin_ids, story_ids
 
+PROMPT = """### Instruction:
+Classify the genre of this story.
+### Input:
+{story}
+### Response:
+"""
+"""The seed project's prompt, for `instruction_examples` and `prompt_ids`."""
+
 
 def prompt_ids(tokenizer, table: pd.DataFrame, limit: int, prompt: str, **options) -> list[list[int]]:
     """Tokens of the prompt around each story, up to where the answer begins.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import inspect
 import json
 from pathlib import Path
 
@@ -14,13 +16,28 @@ from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
 from helpers.measuring import measure
 from helpers.representations.tokens import pad_batch
 from helpers.runtime import Run, keeps_random_state
-from helpers.training import Training
+from helpers.training import Training, plain
+
+
+def adapt(run: Run, model, config):
+    """Put LoRA onto a model, in place, with gradient checkpointing where the profile says so; returns the `PeftModel`.
+
+    The configuration stays as it is: PEFT notes in it what it did, so that the same recipe would read differently the second time.
+    """
+    from peft import get_peft_model
+
+    model = get_peft_model(model, copy.deepcopy(config))
+    if run.profile.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.enable_input_require_grads()
+    return model
 
 
 def answer_loss(model, batch: dict, items: int | None = None, label_smoothing: float = 0.0):
     """Cross-entropy of the head's genre, or of the answer's tokens alone.
 
-    With 152,000 to 262,000 words, logits for every position would be most of the memory and a third of the time.
+    With 152,000 to 262,000 words, logits for every position would be most of the memory and a third of the time; so Trainer's `compute_loss_func`, which
+    comes after them, will not do.
 
     Args:
         model: with a head, or causal.
@@ -42,32 +59,36 @@ def answer_loss(model, batch: dict, items: int | None = None, label_smoothing: f
         # Positions as a tensor, not as a number: the kept states are then contiguous, and the vocabulary is read once a
         # batch instead of once a story.
         last = torch.arange(labels.shape[1] - width - 1, labels.shape[1], device=labels.device)
-        outputs = model(**batch, logits_to_keep=last)
+        outputs = model(**batch, **_positions(model, batch["attention_mask"]), logits_to_keep=last)
         logits, targets = outputs.logits[:, :-1].flatten(0, 1), labels[:, -width:].flatten()
         label_smoothing = 0.0
     loss = F.cross_entropy(logits.float(), targets, reduction="sum", label_smoothing=label_smoothing)
     return loss / (items if items is not None else (targets != -100).sum()), outputs
 
 
+def _positions(model, mask: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Where each token stands, not counting the padding before it, for models that learned a vector for each place (GPT-2); rotary ones need none."""
+    base = getattr(model, "get_base_model", lambda: model)()
+    if getattr(base.config, "rope_parameters", None) or "position_ids" not in inspect.signature(base.forward).parameters:
+        return {}
+    return {"position_ids": (mask.cumsum(1) - 1).clamp(min=0)}
+
+
 class _GenreTrainer(Trainer):
-    """Trainer with `answer_loss`, and a learning rate of its own for the head where one is given."""
-
-    head_learning_rate: float | None = None
-
-    def create_optimizer(self, *args, **options):
-        if self.optimizer is None and self.head_learning_rate:
-            trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
-            groups = [
-                {"params": [p for name, p in trained.items() if ".score." not in name]},
-                {"params": [p for name, p in trained.items() if ".score." in name], "lr": self.head_learning_rate},
-            ]
-            rate, decay = self.args.learning_rate, self.args.weight_decay
-            self.optimizer = torch.optim.AdamW(groups, lr=rate, weight_decay=decay)
-        return super().create_optimizer(*args, **options)
+    """Trainer with `answer_loss`."""
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         loss, outputs = answer_loss(model, inputs, num_items_in_batch, self.args.label_smoothing_factor)
         return (loss, outputs) if return_outputs else loss
+
+
+def _optimizer(model, learning_rate: float, head_learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW with a learning rate of its own for the head."""
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    head = [p for name, p in trained.items() if ".score." in name]
+    adapters = [p for name, p in trained.items() if ".score." not in name]
+    groups = [{"params": adapters}, {"params": head, "lr": head_learning_rate}]
+    return torch.optim.AdamW(groups, lr=learning_rate, weight_decay=weight_decay)
 
 
 @keeps_random_state
@@ -114,12 +135,12 @@ def train_lora(
     Raises:
         ValueError: there is nothing to train on, or the loss is not finite.
     """
-    from peft import get_peft_model
+    from peft import PeftModel
 
     if not examples:
         raise ValueError("There are no training examples.")
     recipe = {
-        "config": {key: sorted(v) if isinstance(v, set) else str(v) for key, v in config.to_dict().items()},
+        "config": {key: value if isinstance(value, list) else str(value) for key, value in plain(config).items()},
         "model": model.config._name_or_path.rsplit("/", 1)[-1] + (", NF4" if run.profile.four_bit else ""),
         "examples": hashlib.sha256(json.dumps(examples).encode()).hexdigest(),
         "training": [epochs, learning_rate, batch_size, accumulation, warmup, weight_decay, label_smoothing],
@@ -133,11 +154,10 @@ def train_lora(
     training = Training(run, name, recipe, lines, resume)
     adapter = training.folder / "adapter"
     if training.finished:
-        return reload_adapter(model, adapter, trainable=True), training.cost, training.log, adapter
+        model = PeftModel.from_pretrained(model, adapter, is_trainable=True)
+        return model, training.cost, training.log, adapter
 
-    model = get_peft_model(model, config)
-    if run.profile.gradient_checkpointing:
-        model.enable_input_require_grads()
+    model = adapt(run, model, config)
 
     def collate(batch: list[dict]) -> dict[str, torch.Tensor]:
         sequences = [example["input_ids"] for example in batch]
@@ -151,7 +171,6 @@ def train_lora(
         per_device_train_batch_size=batch_size,
         per_device_eval_batch_size=batch_size,
         gradient_accumulation_steps=accumulation,
-        gradient_checkpointing=run.profile.gradient_checkpointing,
         learning_rate=learning_rate,
         lr_scheduler_type="linear",
         warmup_steps=round(steps * warmup),
@@ -178,25 +197,23 @@ def train_lora(
         train_dataset=examples,
         eval_dataset=validation,
         data_collator=collator,
+        optimizers=(head_learning_rate and _optimizer(model, learning_rate, head_learning_rate, weight_decay), None),
     )
     trainer.label_smoother = None
-    trainer.head_learning_rate = head_learning_rate
     with measure() as cost, training.following(trainer):
         trainer.train()
         model.save_pretrained(adapter)
     training.finish(cost)
+    if run.profile.gradient_checkpointing:
+        model.gradient_checkpointing_disable()
+        model.disable_input_require_grads()
     return model, training.cost, training.log, adapter
 
 
-def reload_adapter(base_model, adapter: Path, trainable: bool = False):
-    """Load a saved adapter, and its head, onto a fresh base model."""
-    from peft import PeftModel
-
-    return PeftModel.from_pretrained(base_model, adapter, is_trainable=trainable)
-
-
 def borrow_adapter(causal_model, adapter: Path):
-    """Put the adapter of a model with a head onto a causal model, without the head: what would it do to everything else the model is used for?
+    """Put an adapter onto a causal model, without the head that it may have been trained with: what does it do to everything else the model is used for?
+
+    `PeftModel.from_pretrained` would load it too, and pass over weights that have no place.
 
     Raises:
         ValueError: a weight of the adapter fits nowhere in the model.

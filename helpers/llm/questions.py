@@ -108,7 +108,8 @@ def cut_passages(table: pd.DataFrame, size: int = 600) -> pd.DataFrame:
 def retrieve(run: Run, encoder, label: str, questions: pd.DataFrame, passages: pd.DataFrame, k: int = 3) -> np.ndarray:
     """Places of the `k` passages closest to each question, closest first: int array (questions, k).
 
-    A question that names a story by its id or quoted title, or else names a genre, is looked up among the passages of that story or genre alone.
+    A question that names a story by its id or quoted title, or else names a genre, is looked up among the passages of that story or genre alone, which
+    `sentence_transformers.util.semantic_search` cannot do.
     """
     asked = embed(run, encoder, label, questions["question"].tolist())
     held = embed(run, encoder, label, passages["passage"].tolist(), reads="opening")

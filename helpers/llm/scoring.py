@@ -46,7 +46,10 @@ def score_genres(
         names_at_once: names computed in one forward pass; more cost memory (vocabulary × names × 4 bytes per token).
 
     Returns:
-        float array (prompts, genres), normalised over the genres.
+        float array (prompts, genres), normalised over the genres. `generate` with a trie of the names would return one name and no ranking.
+
+    Raises:
+        ValueError: the model keeps a state instead of keys and values (Mamba).
     """
     from transformers import DynamicCache
 
@@ -63,6 +66,10 @@ def score_genres(
         with run.autocast():
             first = base(input_ids=ids, use_cache=True, logits_to_keep=1, **{cache_name: cache}).logits[0, -1].float()
         first = torch.log_softmax(first, dim=-1)
+        if not all(hasattr(layer, "batch_repeat_interleave") for layer in cache.layers):
+            raise ValueError(
+                f"{type(base).__name__} keeps no keys and values that the names could share; give LLM another model."
+            )
         for start in range(0, len(answers), names_at_once):
             columns = by_length[start : start + names_at_once]
             part = [answers[column] for column in columns]

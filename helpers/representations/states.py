@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from helpers.representations.cache import kept_vectors
-from helpers.representations.tokens import batches_by_length, classification_examples, pad_batch
+from helpers.representations.tokens import QUESTION, batches_by_length, classification_examples, pad_batch
 from helpers.runtime import Run
 
 READS = ("opening", "mean", "last")
@@ -20,8 +20,7 @@ READS = ("opening", "mean", "last")
 OPENING = 64
 
 
-@torch.inference_mode()
-def embed_stories(run: Run, model, tokenizer, examples: list[dict], batch_size: int = 4) -> np.ndarray:
+def embed_stories(run: Run, model, tokenizer, examples: list[dict]) -> np.ndarray:
     """The frozen LLM as an encoder: last hidden states, read in the three ways of `READS`.
 
     Args:
@@ -31,19 +30,30 @@ def embed_stories(run: Run, model, tokenizer, examples: list[dict], batch_size: 
 
     Returns:
         float32 array (stories, 3, hidden size).
+
+    Raises:
+        ValueError: states are not finite.
     """
+    return _read_ends(run, model, tokenizer, [example["input_ids"] for example in examples], (0,))[:, 0]
+
+
+@torch.inference_mode()
+def _read_ends(run: Run, model, tokenizer, sequences: list[list[int]], before: tuple[int, ...]) -> np.ndarray:
+    """States so many tokens before each sequence's last one: float32 array (sequences, places, 3, hidden size)."""
     decoder = getattr(model, model.base_model_prefix)
-    sequences = [example["input_ids"] for example in examples]
     states: list[np.ndarray | None] = [None] * len(sequences)
     decoder.eval()
-    for rows in batches_by_length(sequences, batch_size):
+    for rows in batches_by_length(sequences, 4):
         batch = pad_batch(tokenizer, [sequences[i] for i in rows], run.device, side="right")
         with run.autocast():
             hidden = decoder(**batch, use_cache=False).last_hidden_state
-        last = batch["attention_mask"].sum(1) - 1
-        for i, of_story in zip(rows, read_states(hidden)[torch.arange(len(rows)), last]):
+        places = batch["attention_mask"].sum(1, keepdim=True) - 1 - torch.tensor(before, device=run.device)
+        for i, of_story in zip(rows, read_states(hidden)[torch.arange(len(rows))[:, None], places]):
             states[i] = of_story.cpu().numpy()
-    return np.stack(states)
+    states = np.stack(states)
+    if not np.isfinite(states).all():
+        raise ValueError(f"{type(model).__name__} overflows in {run.dtype}: its states are not finite. Set DTYPE = 'fp32'.")
+    return states
 
 
 def keep_states(run: Run, label: str, tokenizer, load_model, examples: list[dict]) -> np.ndarray:
@@ -57,11 +67,52 @@ def keep_states(run: Run, label: str, tokenizer, load_model, examples: list[dict
         examples: from `classification_examples`.
     """
 
-    def encode(new: list[str]) -> np.ndarray:
-        return embed_stories(run, load_model(), tokenizer, [{"input_ids": json.loads(piece)} for piece in new])
+    def encode(new: list[list[int]]) -> np.ndarray:
+        return _read_ends(run, load_model(), tokenizer, new, (0,))[:, 0]
 
-    pieces = [json.dumps(example["input_ids"]) for example in examples]
-    known = kept_vectors(run, f"{label} states", list(dict.fromkeys(pieces)), encode, block=100)
+    return _keep(run, label, [example["input_ids"] for example in examples], encode)
+
+
+def keep_both(run: Run, label: str, tokenizer, load_model, examples: list[dict], question: str = QUESTION) -> tuple:
+    """`keep_states` at the end of each story and at the end of the question after it, from one pass.
+
+    What a causal model makes of a story does not depend on what follows, so the story need not be read a second time without the question.
+
+    Args:
+        run, label, tokenizer, load_model: see `keep_states`.
+        examples: from `classification_examples`, with this question.
+
+    Returns:
+        Two arrays as from `keep_states`: of the stories as if nothing had been asked, and with the question.
+    """
+    length = len(tokenizer(question, add_special_tokens=False)["input_ids"])
+    unasked: dict[tuple, np.ndarray] = {}
+
+    def encode_both(new: list[list[int]]) -> np.ndarray:
+        both = _read_ends(run, load_model(), tokenizer, new, (length, 0))
+        unasked.update(zip((tuple(ids[:-length]) for ids in new), both[:, 0]))
+        return both[:, 1]
+
+    def encode_rest(new: list[list[int]]) -> np.ndarray:
+        rest = [ids for ids in new if tuple(ids) not in unasked]
+        if rest:
+            unasked.update(zip(map(tuple, rest), _read_ends(run, load_model(), tokenizer, rest, (0,))[:, 0]))
+        return np.stack([unasked[tuple(ids)] for ids in new])
+
+    asked = _keep(run, label, [example["input_ids"] for example in examples], encode_both)
+    return _keep(run, label, [example["input_ids"][:-length] for example in examples], encode_rest), asked
+
+
+def _keep(run: Run, label: str, sequences: list[list[int]], encode) -> np.ndarray:
+    """Vectors of token sequences through `kept_vectors`, which keeps vectors of texts."""
+    pieces = [json.dumps(sequence) for sequence in sequences]
+    known = kept_vectors(
+        run,
+        f"{label} states",
+        list(dict.fromkeys(pieces)),
+        lambda new: encode([json.loads(piece) for piece in new]),
+        block=100,
+    )
     return np.stack([known[piece] for piece in pieces])
 
 

@@ -11,6 +11,8 @@ import torch
 QUESTION = "\nIn one word or two, the genre of this story is:"
 """What the frozen LLM, or one with a head, reads after the story: the state that is about to answer holds more of the genre than the last word's does
 (a prompt for embeddings, as Jiang et al., 2023)."""
+_ROOM = 64
+"""Tokens that a model's own length leaves for what stands around a story: the prompt, or the question, and an answer."""
 
 
 def cut_middle(ids: list[int], limit: int) -> list[int]:
@@ -27,10 +29,11 @@ def story_ids(tokenizer, table: pd.DataFrame, limit: int, column: str = "text", 
     Args:
         tokenizer: the LLM's.
         table: story table.
-        limit: tokens kept of title and text together.
+        limit: tokens kept of title and text together; fewer where the model reads no more (GPT-2: 1,024 with all that stands around).
         column: which text.
         title: whether the title stands before the text.
     """
+    limit = min(limit, tokenizer.model_max_length - _ROOM)
     texts = [
         f"{row.title}\n{getattr(row, column)}" if title and row.title else getattr(row, column) for row in table.itertuples()
     ]

@@ -7,9 +7,9 @@ a loss that touched the padding, an adapter loaded from another folder, and a he
 import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from peft import PeftModel
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -19,30 +19,13 @@ from transformers import Qwen2ForCausalLM
 from helpers import models, runtime, training
 from helpers.llm.examples import answer_ids, instruction_examples, prompt_ids
 from helpers.llm.head import classification_head, fit_head
-from helpers.llm.lora import _GenreTrainer, borrow_adapter, reload_adapter, train_lora
+from helpers.llm.lora import _GenreTrainer, borrow_adapter, train_lora
 from helpers.llm.scoring import classify, score_genres
 from helpers.representations import states
 from helpers.representations.states import embed_stories, read_states
 from helpers.representations.tokens import QUESTION, classification_examples, cut_middle, pad_batch
 
 PROMPT = "Classify:\n{story}\nGenre:\n"
-
-
-@pytest.fixture
-def eight():
-    """Eight stories of four genres, two of whose names begin alike."""
-    rows = [
-        ("Mystery", "who took the ring from the locked room"),
-        ("Mystery", "the clock had stopped and nobody knew why"),
-        ("Mystery Comedy", "the vicar hid the cheese and everybody laughed"),
-        ("Mystery Comedy", "a goose gave evidence against the mayor"),
-        ("Western", "the sheriff rode into town at noon"),
-        ("Western", "cattle dust and a borrowed gun"),
-        ("Noir", "rain on the neon and a dame with a past"),
-        ("Noir", "I drank alone until the dead man called"),
-    ]
-    table = pd.DataFrame(rows, columns=["genre", "text"])
-    return table.assign(title=[f"T{i}" for i in range(8)], story_id=[str(i) for i in range(8)])
 
 
 def fp32(run):
@@ -100,7 +83,7 @@ def test_padding_does_not_change_predictions_or_embeddings(run, tokenizer, eight
     examples = classification_examples(tokenizer, eight, 30)
     alone = np.concatenate([classify(fp32(run), model, tokenizer, [e]) for e in examples])
     np.testing.assert_allclose(classify(fp32(run), model, tokenizer, examples, batch_size=8), alone, atol=1e-5)
-    together = embed_stories(fp32(run), model, tokenizer, examples, batch_size=8)
+    together = embed_stories(fp32(run), model, tokenizer, examples)
     assert together.shape == (8, 3, 64)
     one = np.concatenate([embed_stories(fp32(run), model, tokenizer, [e]) for e in examples])
     np.testing.assert_allclose(together, one, atol=1e-4)
@@ -157,6 +140,29 @@ def test_the_frozen_part_needs_the_model_only_for_new_stories(run, tokenizer, ei
     assert len(loads) == 2
 
 
+@pytest.mark.number_types
+def test_states_without_the_question_come_from_the_same_pass(run, tokenizer, eight, monkeypatch):
+    """Notebook 04 read every story twice, with the question after it and without."""
+    asked = classification_examples(tokenizer, eight, 30)
+    plain = classification_examples(tokenizer, eight, 30, question="")
+    model = causal(tokenizer)
+    whole = fp32(run)
+    expected = [embed_stories(whole, model, tokenizer, examples) for examples in (plain, asked)]
+    read = []
+    through = states._read_ends
+    monkeypatch.setattr(states, "_read_ends", lambda *given: read.append(len(given[3])) or through(*given))
+    both = states.keep_both(whole, "tiny", tokenizer, lambda: model, asked)
+    for found, wanted in zip(both, expected):
+        np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert read == [8]
+    # Kept under the keys of what is read alone, so that neither is computed again.
+    for examples, of_both in zip((plain, asked), both):
+        assert (states.keep_states(whole, "tiny", tokenizer, None, examples) == of_both).all()
+    assert (states.keep_both(whole, "tiny", tokenizer, None, asked)[0] == both[0]).all() and read == [8]
+    finite = states.keep_both(run, "tiny, own type", tokenizer, lambda: model, asked)
+    assert all(np.isfinite(part).all() for part in finite)
+
+
 def test_loss_of_the_kept_logits_is_the_loss_of_all(tokenizer, eight, tmp_path):
     model = causal(tokenizer).eval()
     examples = instruction_examples(tokenizer, eight, 30, PROMPT)
@@ -197,7 +203,7 @@ def test_overfits_eight_stories_and_reloads_exactly(run, tokenizer, eight, appro
     if approach == "head":  # a head that was not saved would show here, and so would what it subtracts
         torch.nn.init.normal_(fresh.score[2].weight)
         torch.nn.init.normal_(fresh.score[1].mean)
-    assert (score(reload_adapter(fresh, adapter)) == scores).all()
+    assert (score(PeftModel.from_pretrained(fresh, adapter)) == scores).all()
     if approach == "instruction":
         with model.disable_adapter():
             assert (score(model) == base).all()
@@ -234,6 +240,46 @@ def test_a_finished_training_is_loaded_not_repeated(run, tokenizer, eight, capsy
     assert (same[0] == same[1]).all()
     _, _, _, other = train_lora(run, "x", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples[:4], **options)
     assert other != adapter
+
+
+def test_a_recipe_reads_the_same_after_it_was_trained(run, tokenizer, eight):
+    """PEFT notes in a configuration what it did; the second fold of five was trained again when the first one had been loaded."""
+    run = fp32(run)
+    examples = classification_examples(tokenizer, eight, 40, GENRES)
+    options = {"epochs": 1, "learning_rate": 1e-3, "batch_size": 4}
+    lora = lora_config("SEQ_CLS")
+    for _ in range(2):
+        for name in ("fold0", "fold1"):
+            train_lora(run, name, with_head(tokenizer), tokenizer, lora, examples, **options)
+        lora = lora_config("SEQ_CLS")
+    assert len(list((run.workspace / "training").iterdir())) == 2
+
+
+def test_what_is_trained_next_begins_alike_whether_the_first_was_trained_or_loaded(run, tokenizer, eight):
+    run = fp32(run)
+    examples = classification_examples(tokenizer, eight, 40, GENRES)
+    options = {"epochs": 1, "learning_rate": 1e-3, "batch_size": 4}
+    scores = []
+    for second in ("fold1", "fold1 again"):
+        torch.manual_seed(len(scores))
+        for name in ("fold0", second):
+            model, *_ = train_lora(run, name, with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, **options)
+        scores.append(classify(run, model, tokenizer, examples))
+    np.testing.assert_array_equal(*scores)
+
+
+def test_that_it_was_loaded_is_said_once_a_name(run, tokenizer, eight, capsys):
+    """Five lines of `Already trained` stood before a table of five trials."""
+    run = fp32(run)
+    examples = classification_examples(tokenizer, eight, 40, GENRES)
+    rates = (1e-3, 2e-3)
+    for _ in range(2):
+        capsys.readouterr()
+        for rate in rates:
+            train_lora(
+                run, "x", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, epochs=1, learning_rate=rate
+            )
+    assert capsys.readouterr().out.count("Already trained") == 1
 
 
 def test_a_training_that_was_cut_off_continues(run, tokenizer, eight, monkeypatch, capsys):
@@ -278,7 +324,7 @@ def test_the_best_epoch_on_validation_is_kept(run, tokenizer, eight):
         return -np.log(scores[range(8), [e["labels"] for e in wrong]]).mean()
 
     assert loss(kept) == pytest.approx(losses[0], abs=1e-3)
-    assert loss(reload_adapter(with_head(tokenizer), adapter)) == pytest.approx(losses[0], abs=1e-3)
+    assert loss(PeftModel.from_pretrained(with_head(tokenizer), adapter)) == pytest.approx(losses[0], abs=1e-3)
 
 
 def test_the_adapter_of_a_head_goes_onto_the_causal_model(run, tokenizer, eight):
@@ -324,7 +370,7 @@ def test_options_that_save_memory_train_and_reload(tokenizer, eight, tmp_path, a
     options = {"epochs": 10, "learning_rate": 5e-3, "batch_size": 4}
     model, _, log, adapter = train_lora(run, "x", build(), loaded, lora_config(task), examples, **options)
     assert log[-1]["loss"] < log[0]["loss"] / 2
-    again = reload_adapter(build(), adapter)
+    again = PeftModel.from_pretrained(build(), adapter)
     embedded = [embed_stories(run, m.base_model.model, loaded, examples) for m in (model, again)]
     assert (embedded[0] == embedded[1]).all()
 

@@ -92,15 +92,12 @@ def test_on_off_and_base(run, sample, tokenizer, monkeypatch):
     assert check.questions["kind"].value_counts().tolist() == [2, 2, 2, 2]
     question = check.questions.iloc[0]["question"]
     assert tokenizer.decode(check.prompts[0]).count(question) == 1
-    model = causal(tokenizer)
-    check.measure("base model", model, "tiny")
-    model = get_peft_model(model, lora_config("CAUSAL_LM"))
+    model = get_peft_model(causal(tokenizer), lora_config("CAUSAL_LM"))
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter)
-    check.measure("adapter on", model, "tiny + adapter")
-    with model.disable_adapter():
-        check.measure("adapter off", model, "tiny, off")
+    model.save_pretrained(run.workspace / "trained" / "adapter")
+    table = check.measure_adapter("instruct_lora_tuned", causal(tokenizer), "tiny", run.workspace / "trained" / "adapter")
     (base, base_losses), (on, on_losses), (off, off_losses) = check.states.values()
     assert (off_losses == base_losses).all() and off["answer"].tolist() == base["answer"].tolist()
     assert (on_losses != base_losses).all() and on["answer"].tolist() != base["answer"].tolist()
@@ -108,10 +105,9 @@ def test_on_off_and_base(run, sample, tokenizer, monkeypatch):
     with torch.no_grad(), model.disable_adapter():
         loss = model(torch.tensor([[tokenizer.bos_token_id] + ids]), labels=torch.tensor([[tokenizer.bos_token_id] + ids])).loss
     assert base_losses[0] == pytest.approx(loss.item(), abs=1e-4)
-    table = check.table()
     assert table.index.tolist() == ["base model", "adapter on", "adapter off"]
     assert table.loc["adapter off", "token F1 against the first row"] == "+0.0% (+0% to +0%)"
-    check.save("instruct_lora_tuned")
+    assert on["answer"][0] in check.examples().to_html()
     assert read_checks(run).index.tolist() == ["none", "instruct_lora_tuned"]
     # What was answered is read, not asked again.
     monkeypatch.setattr(answers, "answer_freely", None)
