@@ -299,3 +299,12 @@ def load_llm(run: Run, tokenizer, name: str | None = None, genres: int | None = 
     model.config.pad_token_id = tokenizer.pad_token_id
     model.config.use_cache = False
     return model if run.profile.four_bit else model.to(run.device)
+
+
+def empty_llm(run: Run, name: str | None = None):
+    """The LLM's layers without their weights, on torch's meta device: what it is built of, at no cost."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    source, _ = find_weights(name or run.profile.llm, PACKAGED_LLM)
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source))

@@ -59,7 +59,8 @@ class Training:
         self.checkpoint = None
         if self.finished:
             if (run.workspace, name) not in _told:
-                print(f"Already trained with these data and settings ({clock(self._result['cost']['seconds'])}): loaded.")
+                seconds = clock(self._result["cost"]["seconds"])
+                print(f"Already trained with these data and settings ({seconds}): loaded.")
             _told.add((run.workspace, name))
             self._remove_checkpoints()
             return
