@@ -38,19 +38,27 @@ def drive_mounted() -> bool:
     return os.path.isdir(DRIVE)
 
 
-def requirements(folder: Path = PROJECT) -> dict[str, str]:
+def requirements(bounds: list[str] | None = None) -> dict[str, str]:
     """What the notebooks import, by name, with its bounds: the names of `requirements-colab.txt` as `requirements.txt` bounds them.
+
+    Args:
+        bounds: lines of `requirements.txt`; those of the file by default.
 
     Raises:
         KeyError: a name of the first file has no line in the second.
     """
-    bounds = {re.match(r"[\w.-]+", line).group(): line for line in _lines(folder / "requirements.txt")}
-    return {name: bounds[name] for name in _lines(folder / "requirements-colab.txt")}
+    bounds = lines(PROJECT / "requirements.txt") if bounds is None else bounds
+    by_name = {re.match(r"[\w.-]+", line).group(): line for line in bounds}
+    names = lines(PROJECT / "requirements-colab.txt")
+    if lost := [name for name in names if name not in by_name]:
+        raise KeyError(f"requirements.txt has no line for {', '.join(lost)}, which requirements-colab.txt names.")
+    return {name: by_name[name] for name in names}
 
 
-def _lines(file: Path) -> list[str]:
-    lines = [line.split("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if line and not line.startswith("-")]
+def lines(file: Path) -> list[str]:
+    """What a requirements file asks for, without comments and options."""
+    found = [line.split("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    return [line for line in found if line and not line.startswith("-")]
 
 
 def missing(wanted: dict[str, str]) -> dict[str, str]:
@@ -100,11 +108,11 @@ def install_missing(wanted: dict[str, str] | None = None, options: tuple[str, ..
     _say_what_is_untested(wanted)
 
 
-def _pip_install(lines: list[str], before: dict[str, str], options: tuple[str, ...]) -> None:
+def _pip_install(asked: list[str], before: dict[str, str], options: tuple[str, ...]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         held = Path(folder) / "installed.txt"
         held.write_text("".join(f"{n}=={v}\n" for n, v in before.items() if _PLAIN_VERSION.fullmatch(v)), encoding="utf-8")
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--constraint", str(held), *options, *lines]
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--constraint", str(held), *options, *asked]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         said = [line.removeprefix("ERROR: ").strip() for line in done.stderr.splitlines() if line.strip()]
@@ -113,7 +121,7 @@ def _pip_install(lines: list[str], before: dict[str, str], options: tuple[str, .
             said[-1] if said else "no reason given",
         )
         raise SetupError(
-            f"pip could not install {', '.join(lines)} beside what is here: {reason}. "
+            f"pip could not install {', '.join(asked)} beside what is here: {reason}. "
             "Run this cell again when the package index answers, or install them by hand."
         )
 

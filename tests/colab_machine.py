@@ -15,9 +15,12 @@ import time
 import zipfile
 from pathlib import Path
 
-from interpreters import find_python
+from interpreters import find_python, make_environment
 
 PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT))
+from helpers.colab import lines
+
 IMAGES = Path(__file__).parent / "colab_images"
 KERNEL = ("ipykernel", "ipython", "ipywidgets", "pip", "setuptools")
 BYSTANDERS = ("protobuf", "tensorboard", "jupyter_server", "langchain", "langchain-core", "flatbuffers", "ml_dtypes")
@@ -38,14 +41,6 @@ def pins(image: str) -> dict[str, str]:
     return dict(line.split("==") for line in lines if not line.startswith("#"))
 
 
-def make_environment(folder: Path, python: str, *packages: str) -> Path:
-    """An environment with these packages, through uv, which is fast; returns its interpreter."""
-    uv, interpreter = [sys.executable, "-m", "uv"], folder / "bin" / "python"
-    subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", python, str(folder)], check=True)
-    subprocess.run([*uv, "pip", "install", "--quiet", "--python", str(interpreter), *packages], check=True)
-    return interpreter
-
-
 def layer(folder: Path, python: str) -> Path:
     """A Python of its own over the packages of another: what is installed into it leaves those as they were."""
     subprocess.run([python, "-m", "venv", "--without-pip", str(folder)], check=True)
@@ -62,7 +57,7 @@ def build(folder: Path, image: str = "2026.07", version: str = "3.12") -> Path:
     if not python:
         raise SystemExit(f"An imitation of Colab needs Python {version}, which is not on this machine.")
     named = {re.sub("_", "-", name.lower()): f"{name}=={number}" for name, number in pins(image).items()}
-    lean = [line for line in (PROJECT / "requirements-colab.txt").read_text().split("\n") if line and line[0] not in "#-"]
+    lean = lines(PROJECT / "requirements-colab.txt")
     wanted = [named[name.replace("_", "-")] for name in (*lean, *KERNEL, *BYSTANDERS) if name.replace("_", "-") in named]
     return make_environment(folder, python, "--constraint", str(IMAGES / f"{image}.txt"), *wanted, *MODELS)
 
@@ -104,7 +99,7 @@ class Runtime:
     def put_project(self, folder: Path) -> Path:
         """Lay a copy of the project, as GitHub's zip has it."""
         for name in ("helpers", "notebooks", "data"):
-            shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "kernel-*"))
         for file in PROJECT.glob("requirements*.txt"):
             shutil.copy(file, folder)
         for file in (folder / "helpers" / "colab.py", *folder.glob("notebooks/*.ipynb")):

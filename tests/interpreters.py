@@ -1,8 +1,9 @@
-"""Other Pythons than the one that runs the tests, where this machine has them."""
+"""Other Pythons than the one that runs the tests, where this machine has them, and environments of them."""
 
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 
@@ -15,3 +16,15 @@ def find_python(version: str) -> str | None:
         if subprocess.run(ask, capture_output=True, text=True).stdout.strip() == version:
             return str(candidate)
     return None
+
+
+def make_environment(folder: Path, python: str, *options: str) -> Path:
+    """An environment with what `uv pip install` makes of the options; returns its interpreter.
+
+    Raises:
+        subprocess.CalledProcessError: that cannot be installed; uv has said why.
+    """
+    uv, interpreter = [sys.executable, "-m", "uv"], folder / "bin" / "python"
+    subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", python, str(folder)], check=True)
+    subprocess.run([*uv, "pip", "install", "--quiet", "--python", str(interpreter), *options], check=True)
+    return interpreter

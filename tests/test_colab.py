@@ -7,6 +7,8 @@ minute, brought JupyterLab, and raised protobuf from 5 to 7 under Colab's Tensor
 `make test-colab` runs this file on Python 3.12 with the packages of a Colab image (`COLAB_PYTHON`), and the notebooks too.
 """
 
+import ast
+import importlib.metadata
 import json
 import os
 import shutil
@@ -17,7 +19,7 @@ from pathlib import Path
 import colab_machine
 import nbformat
 import pytest
-from interpreters import find_python
+from interpreters import find_python, make_environment
 
 from helpers import colab, runtime, series
 
@@ -51,10 +53,8 @@ def machine(tmp_path):
 
 
 def set_up(machine, cwd=None, source=None):
-    python = COLAB_PYTHON or sys.executable
-    return run_cell(
-        machine.here(source or setup_cell().source), machine.folder, machine.environment, python, cwd or machine.content
-    )
+    source, python = machine.here(source or setup_cell().source), machine.layer(COLAB_PYTHON or sys.executable)
+    return run_cell(source, machine.folder, machine.environment, python, cwd or machine.content)
 
 
 def test_all_notebooks_have_the_same_setup_cell_and_colab_folds_it():
@@ -193,17 +193,60 @@ def test_what_is_there_in_another_version_stays_and_is_named(monkeypatch, capsys
 
 
 def test_one_list_of_bounds_and_colab_gets_the_lean_part():
-    everything = {line.split(">=")[0] for line in colab._lines(colab.PROJECT / "requirements.txt")}
-    lean = colab.requirements()
-    assert everything - set(lean) == {"jupyter", "papermill", "nbconvert", "nbformat"}
-    assert all(line.startswith(f"{name}>=") for name, line in lean.items())
+    everything, lean = colab.lines(colab.PROJECT / "requirements.txt"), colab.requirements()
+    assert set(lean.values()) <= set(everything)
+    assert not {"jupyter", "papermill", "nbconvert", "nbformat"} & set(lean), (
+        "a workstation runs notebooks, Colab does so by itself"
+    )
+    with pytest.raises(KeyError, match="requirements.txt has no line for torch"):
+        colab.requirements(bounds=[line for line in everything if not line.startswith("torch")])
+
+
+def imported(text: str) -> set[str]:
+    """Modules that a source imports when it is imported itself."""
+    found, bodies = set(), [ast.parse(text).body]
+    while bodies:
+        for node in bodies.pop():
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found |= {f"{node.module}.{alias.name}" for alias in node.names}
+            elif isinstance(node, ast.Try):
+                bodies.append(node.body)
+    return found
+
+
+def test_what_notebooks_import_is_on_the_lean_list():
+    """Whatever a notebook imports, by itself or through helpers; functions of helpers that only a workstation calls may import more."""
+    reached, todo = set(), set()
+    for name in series.NOTEBOOKS:
+        cells = nbformat.read(series.FOLDER / f"{name}.ipynb", as_version=4).cells
+        todo |= set().union(*(imported(cell.source) for cell in cells if cell.cell_type == "code"))
+    outside = set()
+    while todo:
+        module = todo.pop()
+        if not module.startswith("helpers."):
+            outside.add(module.split(".")[0])
+            continue
+        parts = module.split(".")
+        for path in (colab.PROJECT.joinpath(*parts[:n]) for n in range(1, len(parts) + 1)):
+            for file in (path.with_suffix(".py"), path / "__init__.py"):
+                if file.exists() and file not in reached:
+                    reached.add(file)
+                    todo |= imported(file.read_text(encoding="utf-8"))
+    assert len(reached) > 20
+    packages = importlib.metadata.packages_distributions()
+    needed = {name.lower() for module in outside - sys.stdlib_module_names for name in packages.get(module, [module])}
+    given = {name.lower() for name in colab.requirements()}
+    with_others = set("google ipython huggingface-hub huggingface_hub joblib httpx packaging safetensors pyyaml fsspec".split())
+    assert needed - given <= with_others, "neither listed nor part of what is"
 
 
 @pytest.mark.parametrize("image, version", [("2026.07", "3.12"), ("2026.08", "3.13")])
 def test_nothing_that_colab_has_is_changed(tmp_path, image, version):
     """An image's packages are known to pip by their metadata alone; the setup cell's own call resolves what it would install."""
     python = find_python(version) or sys.executable
-    colab_machine.make_environment(tmp_path, python, "pip==24.1.2")
+    make_environment(tmp_path, python, "pip==24.1.2")
     site = next(tmp_path.glob("lib/*/site-packages"))
     there = {name: number for name, number in colab_machine.pins(image).items() if name != "pip"}
     for name, number in there.items():

@@ -2,8 +2,8 @@
 
     python tests/versions.py 3.10-lowest 3.13-newest
 
-`lowest` takes each package's lower bound (where that has no wheel for this Python, the lowest that has one), `newest` the newest that the bounds
-admit. Everything is installed from wheels by uv; environments go to a temporary folder and are removed.
+`lowest` takes the release that each lower bound names; on a Python that some of those have no wheel for, the lowest that have one. `newest` takes
+the newest that the bounds admit. uv installs all of it from wheels, into temporary folders.
 """
 
 import re
@@ -14,44 +14,31 @@ import tempfile
 import time
 from pathlib import Path
 
-from interpreters import find_python
+from interpreters import find_python, make_environment
 
 PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT))
+from helpers.colab import lines
+
 NEEDED_GB = 12
 """PyPI's torch for Linux brings CUDA along."""
 
 
 def lower_bounds() -> list[str]:
     """`name==1.11.*` for `name>=1.11,<2`: the release that the bound names, with its corrections."""
-    lines = (PROJECT / "requirements.txt").read_text().splitlines()
-    return [re.sub(r">=([\d.]+),<.*", r"==\1.*", line) for line in lines if line and line[0] not in "#-"]
+    return [re.sub(r">=([\d.]+),<.*", r"==\1.*", line) for line in lines(PROJECT / "requirements.txt")]
 
 
 def environment(folder: Path, python: str, choice: str) -> Path:
-    """Make an environment with the chosen versions; returns its interpreter."""
-    uv, interpreter = [sys.executable, "-m", "uv"], folder / "bin" / "python"
-    subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", python, str(folder)], check=True)
-    install = [
-        *uv,
-        "pip",
-        "install",
-        "--quiet",
-        "--python",
-        str(interpreter),
-        "--only-binary",
-        ":all:",
-        "-r",
-        "requirements.txt",
-    ]
-    own = [
-        line
-        for line in (PROJECT / "tests" / "requirements.txt").read_text().splitlines()
-        if line and not line.startswith(("#", "torch"))
-    ]
-    install += [*own, "--resolution", {"lowest": "lowest-direct", "newest": "highest"}[choice]]
-    if choice == "newest" or subprocess.run([*install, *lower_bounds()], cwd=PROJECT).returncode:
-        subprocess.run(install, cwd=PROJECT, check=True)
-    return interpreter
+    """Make an environment with the chosen versions and what the tests need; returns its interpreter."""
+    own = [line for line in lines(PROJECT / "tests" / "requirements.txt") if not line.startswith("torch")]
+    options = ["--only-binary", ":all:", "-r", str(PROJECT / "requirements.txt"), *own]
+    if choice == "newest":
+        return make_environment(folder, python, *options)
+    try:
+        return make_environment(folder, python, *options, "--resolution", "lowest-direct", *lower_bounds())
+    except subprocess.CalledProcessError:
+        return make_environment(folder, python, *options, "--resolution", "lowest-direct")
 
 
 def main() -> None:
@@ -60,20 +47,16 @@ def main() -> None:
         version, choice = pair.split("-")
         python, free = find_python(version), shutil.disk_usage(tempfile.gettempdir()).free / 1e9
         if not python or free < NEEDED_GB:
-            results[pair] = (
-                f"skipped: Python {version} is not on this machine"
-                if not python
-                else f"skipped: {free:.0f} GB of disk are too few"
-            )
+            why = f"{free:.0f} GB of disk are too few" if python else f"Python {version} is not on this machine"
+            results[pair] = f"skipped: {why}"
             continue
         begin = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             interpreter = environment(Path(folder), python, choice)
             installed = time.perf_counter() - begin
             done = subprocess.run([str(interpreter), "-m", "pytest", "-m", "not slow", "tests"], cwd=PROJECT)
-        results[pair] = (
-            f"{'passed' if done.returncode == 0 else 'FAILED'} in {time.perf_counter() - begin:.0f} s ({installed:.0f} s to install)"
-        )
+        passed = "passed" if done.returncode == 0 else "FAILED"
+        results[pair] = f"{passed} in {time.perf_counter() - begin:.0f} s, {installed:.0f} of them to install"
     print("\n".join(f"Python {pair}: {result}" for pair, result in results.items()))
     sys.exit(any("FAILED" in result for result in results.values()))
 
