@@ -10,7 +10,6 @@ from helpers.stories.cleaning import clean_text
 from helpers.stories.families import (
     FAMILIES,
     SAMPLE_CSV,
-    are_known,
     by_family,
     families_of,
     family_of,
@@ -41,7 +40,6 @@ __all__ = [
     "SPLITS",
     "TABLE",
     "add_split_and_folds",
-    "are_known",
     "audit",
     "by_family",
     "chunk_stories",
