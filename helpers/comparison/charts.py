@@ -14,6 +14,7 @@ import seaborn as sns
 from IPython.display import Image as DisplayedImage
 from IPython.display import display
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullLocator
 from PIL import Image
 
 from helpers.comparison.approaches import KINDS, kind_of
@@ -191,6 +192,8 @@ def costs(results: list[dict], by: str) -> tuple[plt.Figure, str] | None:
         ax.xaxis.set_major_formatter(lambda value, _: number(value))
     else:
         ax.set_xlabel("one training, embeddings at hand (log scale)", fontsize=SMALL)
+        ax.xaxis.set_major_locator(FixedLocator([0.1, 1, 10, 60, 600, 3600, 36000]))
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(lambda value, _: duration(value))
     _percent_axis(ax.yaxis)
     ax.yaxis.label.set_size(SMALL)

@@ -19,7 +19,7 @@ from helpers.comparison.rendering import percent
 from helpers.comparison.tables import short_title
 from helpers.config import DATA
 from helpers.runtime import Run
-from helpers.stories import FACTS, TABLE, by_family, family_of, load_stories
+from helpers.stories import FACTS, TABLE, by_family, families_of, load_stories
 
 SEED_OVERLAPS = {
     "Alternate / reality": "Alternate Dimension, Alternate History, Alternate Reality",
@@ -53,23 +53,19 @@ def stories_at_hand(run: Run, dataset: dict) -> pd.DataFrame | None:
     return None
 
 
-def families_of(genres) -> list[str]:
-    """Families of these genres, in the order of `by_family`."""
-    return list(dict.fromkeys(family_of(genre) for genre in by_family(genres)))
-
-
 def family_confusion(predictions: pd.DataFrame) -> pd.DataFrame:
     """How often stories of one family were taken for another: a row a true family, a column a predicted one, in shares of the row.
 
     Where the genres have no families (another dataset), the genres themselves.
     """
     genres = set(predictions["genre"]) | set(predictions["predicted"])
-    names = families_of(genres)
+    family = families_of(genres)
+    names = list(dict.fromkeys(family[genre] for genre in by_family(genres)))
     truth, predicted = predictions["genre"], predictions["predicted"]
     if len(names) == 1:
         names = by_family(genres)
     else:
-        truth, predicted = truth.map(family_of), predicted.map(family_of)
+        truth, predicted = truth.map(family), predicted.map(family)
     matrix = confusion_matrix(truth, predicted, labels=names).astype(float)
     return pd.DataFrame(matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1), names, names)
 
@@ -80,7 +76,7 @@ def genre_f1(predictions: pd.DataFrame) -> pd.DataFrame:
     f1 = f1_score(predictions["genre"], predictions["predicted"], labels=genres, average=None, zero_division=0)
     sizes = predictions["genre"].value_counts()
     table = pd.DataFrame({"genre": genres, "f1": f1, "stories": [int(sizes[genre]) for genre in genres]})
-    table["family"], table["overlapping"] = table["genre"].map(family_of), table["genre"].isin(OVERLAPPING)
+    table["family"], table["overlapping"] = table["genre"].map(families_of(genres)), table["genre"].isin(OVERLAPPING)
     return table.sort_values(["f1", "genre"], ignore_index=True)
 
 
@@ -112,14 +108,15 @@ def ceiling(results: list[dict]) -> pd.DataFrame:
     for r in results:
         p = r["predictions"]
         right = (p["genre"] == p["predicted"]).to_numpy()
-        same_family = (p["genre"].map(family_of) == p["predicted"].map(family_of)).to_numpy()
+        family = families_of({*p["genre"], *p["predicted"]})
+        same_family = (p["genre"].map(family) == p["predicted"].map(family)).to_numpy()
         same, wider = _forgiven(p, "same"), _forgiven(p, "wider")
         wrong = max((~right).sum(), 1)
         row = {"approach": short_title(r), "as judged": percent(right.mean())}
         if any(pair <= set(p["genre"]) for pair in near_synonyms("wider")):
             row["two names of one thing count as one"] = percent(same.mean())
             row["a kind and its wider genre too"] = percent(wider.mean())
-        if len(families_of(p["genre"])) > 1:
+        if len(set(family.values())) > 1:
             row["the right family"] = percent(same_family.mean())
         row["top-3"] = percent((p["truth_rank"] <= 3).mean())
         if "a kind and its wider genre too" in row:
@@ -147,12 +144,12 @@ def worst_confusions(predictions: pd.DataFrame, stories: pd.DataFrame | None = N
         DataFrame of strings.
     """
     rows, of_id = [], {} if stories is None else dict(zip(stories["story_id"], stories["text"]))
-    pairs = near_synonyms("wider")
+    pairs, family = near_synonyms("wider"), families_of({*predictions["genre"], *predictions["predicted"]})
     for row in confusions(predictions, most).itertuples(index=False):
         genre, taken, count, size = row
         near = "near-synonyms" if frozenset((genre, taken)) in pairs else ""
-        family = "same family" if family_of(genre) == family_of(taken) != "Other" else ""
-        line = {"genre": genre, "taken for": taken, "stories": f"{count} of {size}", "the two are": near or family}
+        same = "same family" if family[genre] == family[taken] != "Other" else ""
+        line = {"genre": genre, "taken for": taken, "stories": f"{count} of {size}", "the two are": near or same}
         if of_id:
             mixed = predictions[(predictions["genre"] == genre) & (predictions["predicted"] == taken)]["story_id"]
             other = predictions[(predictions["genre"] == taken) & (predictions["predicted"] == taken)]["story_id"]

@@ -38,9 +38,9 @@ def number(value: float) -> str:
 
 def duration(seconds: float) -> str:
     """`0.3 s`, `18 s`, `4 min`, `3.8 h`: as exact as a reader needs."""
-    if seconds < 90:
+    if seconds < 60:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
 def _is_numeric(column: pd.Series) -> bool:
