@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import sys
 
 from helpers import parameters
@@ -126,6 +127,7 @@ def main() -> int:
     growing.add_argument("--workers", type=int, default=2)
     growing.add_argument("--kind", choices=growth.KINDS, default="function")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's word for Ctrl-C
     try:
         if arguments.command == "growth":
             return growth.main(arguments.sizes, arguments.workers, arguments.kind)

@@ -82,6 +82,7 @@ def _in_process(job: Job, folder: RunFolder, lease: Lease, wanted) -> dict:
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "helpers.batches.process"],
             cwd=PROJECT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+            start_new_session=True,
         )  # fmt: skip
     heard = {}
     listener = threading.Thread(target=_listen, args=(process, json.dumps(order, default=str), heard), daemon=True)

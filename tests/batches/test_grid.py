@@ -8,6 +8,7 @@ import hashlib
 
 import nbformat
 import pytest
+import test_notebooks
 import yaml
 from tiny_notebooks import write_notebook
 
@@ -149,3 +150,13 @@ def test_a_job_of_some_cells_skips_the_others(grid, notebooks):
     (job,) = grid({"workspace": "kept", "runs": [{"notebook": "parts.ipynb", "only": "folds"}]})
     tags = [cell.metadata.get("tags", []) for cell in nbformat.reads(job.source, 4).cells]
     assert tags == [["parameters"], ["folds"], ["skip-execution"], ["folds"]]
+
+
+@pytest.mark.parametrize("name", ["04_seqcls_lora", "06_setfit"])
+def test_the_cells_of_a_fold_need_no_other(name):
+    notebook = nbformat.read(PROJECT / "notebooks" / f"{name}.ipynb", as_version=4)
+    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    top = next(number for number, cell in enumerate(codes) if "parameters" in cell.metadata.get("tags", []))
+    notebook.cells = codes[: top + 1] + [cell for cell in codes[top + 1 :] if "folds" in cell.metadata.get("tags", [])]
+    assert any("save_fold" in cell.source for cell in notebook.cells)
+    test_notebooks.test_every_name_is_bound_before_it_is_read(notebook)
