@@ -61,7 +61,7 @@ def save(classifier, folder: Path) -> Path:
         },
         "labels": classifier.classes_.tolist(),
         "parts": parts,
-        "calibration": {name: getattr(calibration, name) for name in ("method", "temperature", "floor", "loss")},
+        "calibration": {name: getattr(calibration, name) for name in ("method", "parameters", "loss")},
         "usual": classifier.usual.asdict(),
         "sure": classifier.sure,
         "about": classifier.about,
@@ -154,7 +154,10 @@ def _build(kind, config: dict, content: dict[str, bytes]):
         _must_read_the_same(saved, reader, tensors.get(f"{place}/probe"))
         head = heads.from_bytes(content[f"{place}/head.skops"], f"{place}/head.skops")
         parts[saved["name"]] = Part(reader, head, *map(float, tensors[f"{place}/fusion"]))
-    calibration, usual = Calibration(**config["calibration"]), texts.Usual(**config["usual"])
+    calibration, usual = (
+        Calibration(**config["calibration"] | {"parameters": tuple(config["calibration"]["parameters"])}),
+        texts.Usual(**config["usual"]),
+    )
     classifier = kind(config["labels"], parts, calibration, usual, config["sure"], config["about"])
     classifier.saved = config
     return classifier
