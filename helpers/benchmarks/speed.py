@@ -19,6 +19,7 @@ from helpers.benchmarks.throughput import ROWS, prediction
 from helpers.fewshot.classifiers import build_parts, variants
 from helpers.fewshot.fusion import FusedClassifier
 from helpers.takeaway import GenreClassifier
+from helpers.workspace import write_json
 
 SIZES = (250, 500, 1000)
 FOLDER = "benchmark"
@@ -106,7 +107,7 @@ def main() -> None:
         prediction(saved, judged, Path(work), arguments.rows).to_csv(folder / "prediction.csv", index=False)
     without_cache(fitted, build_parts(run, keep=False)[0])
     latency(fitted, judged).to_csv(folder / "latency.csv", index=False)
-    runtime.write_json(folder / "facts.json", run.facts)
+    write_json(folder / "facts.json", run.facts)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from helpers import measuring, models, runtime, stories
 from helpers.llm.examples import PROMPT, instruction_examples
 from helpers.llm.layers import linear_layers
 from helpers.llm.lora import adapt, answer_loss
+from helpers.workspace import write_json
 
 VARIANTS = [
     {"tokens": 1024, "padding": "to the limit", "logits": "everywhere"},
@@ -141,7 +142,7 @@ def main() -> None:
         )
         table.to_csv(folder / "steps.csv", index=False)
     _, label = models.load_tokenizer(run)
-    runtime.write_json(folder / "facts.json", run.facts | {"model": label, "batch_size": arguments.batch_size})
+    write_json(folder / "facts.json", run.facts | {"model": label, "batch_size": arguments.batch_size})
     print(table.round(2).to_string())
 
 

@@ -16,8 +16,8 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from helpers.comparison.store import MANIFEST, PROTOCOLS, SHIPPED, Store, load_results
 from helpers.comparison.tables import is_published_on
 from helpers.config import PROFILES, PROJECT
-from helpers.runtime import write_json
 from helpers.stories import HUB_DATASET
+from helpers.workspace import write_json
 
 TASKS = {"seed_split": "StoryGenresSeedSplit", "five_fold": "StoryGenresFiveFold"}
 """Names of the tasks in MTEB's form."""

@@ -13,8 +13,9 @@ from filelock import FileLock
 
 from helpers.comparison.store import result_folder, save_result
 from helpers.measuring import Cost, total_cost
-from helpers.runtime import Run, write_json
+from helpers.runtime import Run
 from helpers.stories import N_FOLDS
+from helpers.workspace import write_json
 
 PROTOCOL = "five_fold"
 

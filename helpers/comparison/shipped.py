@@ -19,7 +19,7 @@ import pandas as pd
 from helpers.comparison.approaches import APPROACHES, MEASURED
 from helpers.comparison.store import MANIFEST, SCHEMA, SHIPPED, Store, load_results, newest
 from helpers.config import PROFILES, PROJECT, VERSION
-from helpers.runtime import write_json
+from helpers.workspace import write_json
 
 COLUMNS = ["story_id", "fold", "genre", "predicted", "truth_rank", "top5", "top5_scores"]
 """Of a prediction table that travels; nothing else of it does."""

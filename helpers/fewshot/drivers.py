@@ -20,7 +20,8 @@ from helpers.comparison.metrics import predictions_from_scores
 from helpers.fewshot.fusion import FusedClassifier
 from helpers.measuring import progress_line
 from helpers.representations import lexical, sentences
-from helpers.runtime import Run, write_json
+from helpers.runtime import Run
+from helpers.workspace import write_json
 
 SIZES = (2, 4, 6, 8)
 TOKENS = (64, 256, 1024)

@@ -18,7 +18,8 @@ import torch
 from helpers.llm.examples import supervise
 from helpers.llm.scoring import answer_freely
 from helpers.representations.tokens import begin_ids
-from helpers.runtime import Run, write_json
+from helpers.runtime import Run
+from helpers.workspace import write_json
 
 PROMPT = """Answer the question in a few words taken from the text.
 

@@ -13,7 +13,8 @@ from helpers.comparison.metrics import bootstrap_interval
 from helpers.llm.answers import ask, build_prompts, story_losses
 from helpers.llm.lora import borrow_adapter
 from helpers.llm.questions import cut_passages, hit_rate, make_questions, read_questions, retrieve
-from helpers.runtime import Run, write_json
+from helpers.runtime import Run
+from helpers.workspace import write_json
 
 
 class Check:
