@@ -9,6 +9,7 @@ Runs in `make test-colab`, which builds the Python that `COLAB_PYTHON` names.
 import os
 import re
 import subprocess
+import tempfile
 import time
 
 import colab_machine
@@ -16,11 +17,14 @@ import nbformat
 import papermill
 import pytest
 
-from helpers import series
+from helpers import execution, series
 from helpers.models import PACKAGED_LLM, models_folder
 
 COLAB_PYTHON = os.environ.get("COLAB_PYTHON")
-pytestmark = pytest.mark.skipif(not COLAB_PYTHON, reason="needs the packages of a Colab image: make test-colab")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not COLAB_PYTHON, reason="needs the packages of a Colab image: make test-colab"),
+]
 WHOLE = {
     "01_clean": {"GENRES": 4},
     "06_setfit": {"SETFIT_FOLDS": False},
@@ -66,16 +70,17 @@ def pages(machine, python, tmp_path_factory):
             notebook.cells = notebook.cells[: code[2] + 1]
         nbformat.write(notebook, out / f"{name}.ipynb")
         begin = time.perf_counter()
-        papermill.execute_notebook(
-            out / f"{name}.ipynb",
-            out / f"{name}.ipynb",
-            parameters={"PROFILE": "smoke", **WHOLE.get(name, {})},
-            cwd=str(machine.content),
-            kernel_name=kernel,
-            language="python",
-            progress_bar=False,
-            config=series._QUIET_KERNEL,
-        )
+        with tempfile.TemporaryDirectory(prefix="kernel-") as private:
+            papermill.execute_notebook(
+                out / f"{name}.ipynb",
+                out / f"{name}.ipynb",
+                parameters={"PROFILE": "smoke", **WHOLE.get(name, {})},
+                cwd=str(machine.content),
+                kernel_name=kernel,
+                language="python",
+                progress_bar=False,
+                config=execution._talk_through(private),
+            )
         found["seconds"][name] = time.perf_counter() - begin
         found[name] = nbformat.read(out / f"{name}.ipynb", as_version=4)
     found["after"] = versions(machine, python)
@@ -111,7 +116,7 @@ def test_pages_show_what_the_project_says_and_no_debris(pages):
     for name in series.NOTEBOOKS:
         for cell in pages[name].cells:
             for output in cell.get("outputs", []):
-                assert output.get("name") != "stderr", f"{name}: {output['text'][:300]}"
+                assert output.get("name") != "stderr", f"{name}: {cell.source[:200]}\n{output['text'][:300]}"
                 assert not any("widget" in kind for kind in output.get("data", {})), f"{name} shows a progress widget"
                 assert not re.search(
                     r"\d+%\||it/s\]|gemm_4bit|Loading weights|Writing model shards|Warning:", output.get("text", "")
