@@ -2,7 +2,14 @@
 
 A few modules that all notebooks stand on, and a room for each part of the story; imports run one way, up this list.
 
-=================  ========================================================================`workspace`        the folder that keeps everything: its marker, writing so that nothing is half there
+=================  ===============================================================================
+`config`           the profiles (smoke, cpu, t4) and the project's public address
+`colab`            what a setup cell does in Colab: install what is missing, touch nothing that is there
+`words`            what a word is, in any script
+`parameters`       notebook parameters on a command line, as papermill takes them
+`execution`        one notebook through papermill: a failed cell, a dead kernel and a time-out told apart
+`terminal`         times, paths, results as they come, the last screen
+`workspace`        the folder that keeps everything: its marker, writing so that nothing is half there
 `runtime`          Colab or not, the workspace, device and number type, seeds
 `measuring`        what a block of code costs: seconds, memory, milliseconds a story
 `models`           where pretrained weights come from: the Hub, a folder, or a package

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import LinearSVC
 
-from helpers.stories import tokens
+from helpers.words import tokens
 
 
 class _Tfidf(TfidfVectorizer):
@@ -34,7 +34,7 @@ class _Tfidf(TfidfVectorizer):
 def words() -> Pipeline:
     """TF-IDF over words and word pairs of title and text: the settings of the strongest public lexical peer, and titles.
 
-    Source: shawky-gamal-22/story-dataset-ai-system (1-2 grams, min_df 2, 50,000 features, sublinear; `LinearSVC(C=1)`). Words as `stories.tokens`
+    Source: shawky-gamal-22/story-dataset-ai-system (1-2 grams, min_df 2, 50,000 features, sublinear; `LinearSVC(C=1)`). Words as `helpers.words.tokens`
     has them: combining marks belong to them, and where no spaces part them, two and three neighbouring letters take their place.
     """
     options = {"tokenizer": tokens, "token_pattern": None}

@@ -26,7 +26,7 @@ from helpers.stories.loading import load_stories
 from helpers.stories.report import unusual
 from helpers.stories.splits import N_FOLDS, SPLITS, add_split_and_folds, seed_split
 from helpers.stories.validation import ids_hash, table_hash, validate
-from helpers.stories.words import count_words, is_unspaced, shorten_middle, tokens
+from helpers.words import count_words, is_unspaced, shorten_middle, tokens
 
 __all__ = [
     "DATA",

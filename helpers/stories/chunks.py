@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from helpers.stories.cleaning import clean_text
-from helpers.stories.words import is_unspaced
+from helpers.words import is_unspaced
 
 _UNSPACED_SEPARATORS = ["\n\n", "\n", "\u3002", "\uff01", "\uff1f", " ", "\uff0c", "\u3001", "\u200b", ""]
 """What parts a text without spaces, from paragraphs down to letters."""

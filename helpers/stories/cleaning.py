@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from helpers.stories.words import INVISIBLE, MARKS, UNSPACED
+from helpers.words import INVISIBLE, MARKS, UNSPACED
 
 _URL = re.compile(rf"(?:https?://|www\.)[^\s{UNSPACED}\u3000-\u303f\uff00-\uffef]+")
 _CLOSED_UP = re.compile(f"['\u2018\u2019\u02bc{INVISIBLE}]")

@@ -6,7 +6,7 @@ import re
 
 import pandas as pd
 
-from helpers.stories.words import count_words
+from helpers.words import count_words
 
 _CHAT_MARK = re.compile(
     r"<\|im_(?:start|end)\|>|\[/?INST\]|<\|(?:user|assistant|system)\|>|<start_of_turn>|^### ?Instruction", re.M

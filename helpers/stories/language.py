@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from helpers.stories.words import count_words, is_unspaced, tokens
+from helpers.words import count_words, is_unspaced, tokens
 
 EVERYDAY = {
     "English": (

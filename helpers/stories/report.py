@@ -10,7 +10,7 @@ from helpers.config import Profile
 from helpers.stories.families import FAMILIES, are_known, is_known
 from helpers.stories.findings import find_prompts, find_stray_marks
 from helpers.stories.language import Language, language_of
-from helpers.stories.words import count_words, is_unspaced, tokens
+from helpers.words import count_words, is_unspaced, tokens
 
 MULTILINGUAL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
 _READS_MANY = re.compile(r"multilingual|labse|e5|bge-m3|embeddinggemma|xlm|gte-", re.I)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.stories.delimited import LABEL_NAMES, TEXT_NAMES
-from helpers.stories.words import INVISIBLE
+from helpers.words import INVISIBLE
 
 _NAMES = {"text": TEXT_NAMES, "label": LABEL_NAMES, "title": ("title",), "id": ("id",)}
 _NOTHING = re.compile(rf"[\s\u200b{INVISIBLE}]*")

@@ -76,10 +76,8 @@ class GenreClassifier:
             TypeError: a part reads in a way that cannot be saved.
             ValueError: a part does not know all genres.
         """
-        parts = {}
-        for name, weight in fused.weights().items():
-            if not weight:
-                continue
+        parts, weights = {}, fused.weights()
+        for name, weight in ({name: weight for name, weight in weights.items() if weight} or weights).items():
             fitted = fused.fitted[name]
             if list(fitted.classes_) != fused.genres:
                 raise ValueError(f"The part {name!r} was fitted on {len(fitted.classes_)} of {len(fused.genres)} genres.")

@@ -11,6 +11,10 @@ import json
 import zipfile
 
 import skops.io
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import Pipeline
+
+from helpers.words import tokens
 
 TYPES = {
     "builtins.dict",
@@ -35,12 +39,12 @@ NODES = {"DictNode", "JsonNode", "ListNode", "NdArrayNode", "ObjectNode", "Tuple
 
 
 def to_bytes(head) -> bytes:
-    """A fitted estimator as the content of a `.skops` file.
+    """A fitted pipeline as the content of a `.skops` file.
 
     Raises:
         TypeError: it is made of something that `from_bytes` would refuse.
     """
-    held = skops.io.dumps(head)
+    held = skops.io.dumps(Pipeline([(name, _without_functions(step)) for name, step in head.steps]))
     if foreign := _foreign(held):
         raise TypeError(
             f"{foreign} cannot be saved: helpers/takeaway/heads.py lists the types that are trusted when a classifier is loaded."
@@ -74,7 +78,22 @@ def from_bytes(held: bytes, name: str):
         raise ValueError(
             f"{name} holds {foreign}, which is not among the trusted types (helpers/takeaway/heads.py): it was not loaded."
         )
-    return skops.io.loads(held, trusted=sorted(TYPES))
+    head = skops.io.loads(held, trusted=sorted(TYPES))
+    for _, step in head.steps:
+        if isinstance(step, TfidfVectorizer) and step.tokenizer is None and step.token_pattern is None:
+            step.tokenizer = tokens
+    return head
+
+
+def _without_functions(step):
+    """A fitted step as it is saved. This project's own words (`helpers.words.tokens`) are kept as neither a function nor a pattern."""
+    if not isinstance(step, TfidfVectorizer):
+        return step
+    plain = TfidfVectorizer()
+    plain.__dict__.update(step.__dict__)
+    if step.tokenizer is tokens:
+        plain.tokenizer = plain.token_pattern = None
+    return plain
 
 
 def _foreign(held: bytes) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
 
+from helpers.words import tokens
+
 LONGEST = 200_000
 """Characters that are read of a text; what stands beyond them is left out, and that is said."""
-_WORD = re.compile(r"(?u)\b\w\w+\b")  # as TF-IDF finds them
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Usual:
 
 def known_words(text: str, vocabulary: set[str]) -> float | None:
     """Share of a text's different words that stand in the vocabulary; None where it has no word."""
-    words = set(_WORD.findall(text[:20_000].lower()))
+    words = set(tokens(text[:20_000].lower()))
     return len(words & vocabulary) / len(words) if words else None
 
 

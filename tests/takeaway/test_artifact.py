@@ -15,6 +15,7 @@ import pytest
 import skops.io
 import yaml
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from helpers import models
@@ -145,7 +146,7 @@ def test_a_type_that_is_not_trusted_is_never_built(copy, monkeypatch):
     ran = []
     forest = RandomForestClassifier(n_estimators=1).fit([[0], [1]], [0, 1])
     with pytest.raises(TypeError, match="RandomForestClassifier.* cannot be saved"):
-        heads.to_bytes(forest)
+        heads.to_bytes(make_pipeline(forest))
     function = skops.io.dumps(FunctionTransformer(func=np.negative))
     monkeypatch.setattr(skops.io, "loads", lambda *a, **k: ran.append(a))
     for held in (skops.io.dumps(forest), function):
