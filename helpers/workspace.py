@@ -207,7 +207,14 @@ def occupied(folder: Path, most: int = 4) -> str:
 
 def _means_full(error: BaseException | None) -> bool:
     """Whether an error, or what caused it, is a library's way to say that the disk is full."""
-    words = ("No space left", "File too large", "Disk quota", "PytorchStreamWriter failed", "requested and")
+    words = (
+        "No space left",
+        "File too large",
+        "Disk quota",
+        "requested and",
+        "inline_container",
+        "iostream error",
+    )  # the last two are torch's
     seen = []
     while error is not None and error not in seen:
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(w in str(error) for w in words):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import time
+from pathlib import Path
 
 import numpy as np
 
 from helpers.measuring import progress_line
 from helpers.runtime import Run
+from helpers.workspace import read_whole, whole
 
 
 def kept_vectors(run: Run, name: str, pieces: list[str], encode, block: int = 1000) -> dict[str, np.ndarray]:
@@ -21,25 +23,24 @@ def kept_vectors(run: Run, name: str, pieces: list[str], encode, block: int = 10
         encode: function of a list of texts that returns a float array (texts, dimensions).
         block: texts that are encoded before the cache is saved again.
     """
-    folder = run.workspace / "embeddings"
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / (hashlib.sha256(f"{name} {run.dtype}".encode()).hexdigest()[:16] + ".npz")
-    known: dict[str, np.ndarray] = {}
-    if file.exists():
-        stored = np.load(file)
-        known = dict(zip(stored["keys"].tolist(), stored["vectors"]))
+    file = run.workspace / "embeddings" / (hashlib.sha256(f"{name} {run.dtype}".encode()).hexdigest()[:16] + ".npz")
+    known: dict[str, np.ndarray] = read_whole(file, lambda: _read(file)) or {}
     keys = {piece: hashlib.sha256(piece.encode()).hexdigest()[:32] for piece in pieces}
     missing = [piece for piece in pieces if keys[piece] not in known]
     begin = told = time.perf_counter()
     for start in range(0, len(missing), block):
         some = missing[start : start + block]
         known |= zip((keys[piece] for piece in some), encode(some))
-        unfinished = file.with_name(file.stem + ".part.npz")
-        np.savez(unfinished, keys=np.array(list(known)), vectors=np.stack(list(known.values())))
-        unfinished.replace(file)
+        with whole(file) as part, open(part, "wb") as opened:
+            np.savez(opened, keys=np.array(list(known)), vectors=np.stack(list(known.values())))
         now = time.perf_counter()
         if now - told > 60:
             told = now
             done = start + len(some)
             print(progress_line(done, len(missing), now - begin, f"texts through {name.split('/')[-1]}"))
     return {piece: known[keys[piece]] for piece in pieces}
+
+
+def _read(file: Path) -> dict[str, np.ndarray]:
+    with np.load(file, allow_pickle=False) as stored:
+        return dict(zip(stored["keys"].tolist(), stored["vectors"], strict=True))

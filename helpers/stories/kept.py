@@ -8,7 +8,7 @@ import pandas as pd
 
 from helpers.runtime import Run
 from helpers.stories.validation import table_hash
-from helpers.workspace import MARKER, read_json, read_whole, saving, write_json, write_table
+from helpers.workspace import MARKER, read_json, read_whole, saving, set_aside, write_json, write_table
 
 TABLE = "stories.parquet"
 FACTS = "stories.json"
@@ -25,6 +25,8 @@ def save_stories(run: Run, table: pd.DataFrame, facts: dict) -> None:
     if (workspace / now).is_dir():
         _move(workspace / now, workspace)
         print(f"What was made of this dataset before ({facts['sha256'][:8]}) is back from {now}/.")
+        if (workspace / now).is_dir():
+            set_aside(workspace / now, workspace / f"{now}-doubles")
     write_table(workspace / TABLE, table)
     write_json(workspace / FACTS, facts)
 
