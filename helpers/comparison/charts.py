@@ -16,6 +16,7 @@ from IPython.display import display
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from helpers.comparison.approaches import KINDS, kind_of
 from helpers.comparison.figures import finished
@@ -30,13 +31,21 @@ SMALL, LARGE = 12, 14
 
 
 def present(drawn: tuple[plt.Figure, str]) -> None:
-    """Show a figure with its alt text, which a screen reader reads instead; as a PNG of 64 colours, a third of the size."""
+    """Show a figure with its alt text, which a screen reader reads instead."""
     figure, alt = drawn
-    raw, small = io.BytesIO(), io.BytesIO()
+    data, width = as_png(figure)
+    display(DisplayedImage(data, format="png", width=width, alt=alt))
+
+
+def as_png(figure: plt.Figure, **said: str) -> tuple[bytes, int]:
+    """A figure as a PNG of 64 colours, a third of the size, and the width to show it at; `said` is written into the file."""
+    raw, small, about = io.BytesIO(), io.BytesIO(), PngInfo()
     figure.savefig(raw, dpi=DOTS, bbox_inches="tight")
     picture = Image.open(raw).convert("RGB").quantize(64)
-    picture.save(small, "png", optimize=True)
-    display(DisplayedImage(small.getvalue(), format="png", width=round(picture.width * 100 / DOTS), alt=alt))
+    for name, text in said.items():
+        about.add_text(name, text)
+    picture.save(small, "png", optimize=True, pnginfo=about)
+    return small.getvalue(), round(picture.width * 100 / DOTS)
 
 
 def _axes(height: float):
