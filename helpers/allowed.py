@@ -122,7 +122,6 @@ ALLOWED: dict[str, Rule] = {
     "SETFIT_EPOCHS": _whole(1).or_none(),
     "SETFIT_TRIALS": _CHANGES,
     "SETFIT_FOLDS": _FOLDS,
-    "IMAGES": _FLAG,
 }
 """What each parameter of the notebooks may be."""
 

@@ -83,6 +83,9 @@ def test_json_is_whole_or_not_there(tmp_path):
 
 def test_weights_from_a_folder_a_package_or_a_clear_error(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(models, "hub_answers", lambda: False)
+    with pytest.raises(OSError, match="holds no model"):
+        models.find_weights(str(tmp_path), models.PACKAGED_ENCODER)
+    (tmp_path / "config.json").write_text("{}")
     assert models.find_weights(str(tmp_path), models.PACKAGED_ENCODER) == (str(tmp_path), tmp_path.name)
     source, label = models.find_weights(models.PACKAGED_ENCODER, models.PACKAGED_ENCODER)
     assert source.endswith("model") and label == models.PACKAGED_ENCODER

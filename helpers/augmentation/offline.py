@@ -11,6 +11,7 @@ from helpers import stories as story_tables
 from helpers.augmentation.targets import Answer, NoAnswer, NotRecorded, Target, count_tokens, shorten_middle
 from helpers.config import DATA
 from helpers.runtime import Run
+from helpers.stories import is_sample
 
 
 class LocalModel:
@@ -83,7 +84,7 @@ class RecordedAnswers:
         self._paraphrases = {
             (row["parent_id"], row["slot"]): (row, known[row["parent_id"]]) for row in rows if row["task"] == "paraphrase"
         }
-        if not story_tables.is_sample(stories):
+        if not is_sample(stories):
             rows = read_lines(folder / "synthetic_stories.jsonl") if story_tables.is_known(stories) else []
         self._synthetic = {(row["genre"], row["slot"]): row for row in rows if row["task"] == "synthetic"}
         self.models = tuple(sorted({row["model"] for row in rows})) or ("none",)

@@ -73,14 +73,9 @@ def _luck(same: list[dict]) -> str:
 
 def _cost(store: Store, best: dict, results: list[dict]) -> str:
     seconds, ms = training_seconds(best), latency(best, results)
-    parts = [
-        f"{duration(seconds)} to train" if seconds else "",
-        f"{number(ms)} ms a story" if ms else "",
-        f"on {best['facts']['device']}",
-    ]
-    line = (
-        "It takes " + ", ".join(part for part in parts if part) if seconds or ms else f"It was run on {best['facts']['device']}"
-    )
+    parts = [f"{duration(seconds)} to train" if seconds else "", f"{number(ms)} ms a story" if ms else ""]
+    took = " and ".join(part for part in parts if part)
+    line = f"It takes {took} ({best['facts']['device']})" if took else f"It was run on {best['facts']['device']}"
     fast = answer_rows(results).get("fast")
     if fast and latency(fast, results) and fast["protocol"] == best["protocol"]:
         t = paired_test(fast["predictions"], best["predictions"])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import pandas as pd
 
 from helpers.comparison.approaches import APPROACHES
+from helpers.workspace import read_json
 
 _FIGURE = re.compile(r"([\d.]+)% \(([\d.]+)% to ([\d.]+)%\)")
 
@@ -25,7 +25,7 @@ def read_answers(folder: Path) -> pd.DataFrame:
     """
     rows = []
     for path in sorted(folder.glob("*/qa.json")):
-        states = {row[""]: row for row in json.loads(path.read_text(encoding="utf-8"))["rows"]}
+        states = {row[""]: row for row in (read_json(path) or {"rows": []})["rows"]}
         if not {"base model", "adapter on"} <= set(states):
             continue
         on, base = (_figure(states[name]["exact match"]) for name in ("adapter on", "base model"))

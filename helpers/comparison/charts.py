@@ -5,54 +5,19 @@ Each returns the figure and its alt text; `present` shows both.
 
 from __future__ import annotations
 
-import io
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from IPython.display import Image as DisplayedImage
-from IPython.display import display
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
-from PIL import Image
 
 from helpers.comparison.approaches import KINDS, kind_of
+from helpers.comparison.drawing import BLACK, BLUE, GREEN, GREY, LARGE, ORANGE, SMALL, WIDTH, axes, percent_axis, row_label
 from helpers.comparison.figures import finished
 from helpers.comparison.paired import tied_with_best, ties
 from helpers.comparison.rendering import duration, number, percent
-from helpers.comparison.tables import by_protocol, latency, short_title, training_seconds
-
-BLUE, ORANGE, GREEN, PINK, BLACK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#222222", "#777777"
-WIDTH, DOTS = 6.4, 140
-"""Inches, and dots an inch; shown at 100, so that letters stay sharp on a phone."""
-SMALL, LARGE = 12, 14
-
-
-def present(drawn: tuple[plt.Figure, str]) -> None:
-    """Show a figure with its alt text, which a screen reader reads instead; as a PNG of 64 colours, a third of the size."""
-    figure, alt = drawn
-    raw, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(raw, dpi=DOTS, bbox_inches="tight")
-    picture = Image.open(raw).convert("RGB").quantize(64)
-    picture.save(small, "png", optimize=True)
-    display(DisplayedImage(small.getvalue(), format="png", width=round(picture.width * 100 / DOTS), alt=alt))
-
-
-def _axes(height: float):
-    fig, ax = plt.subplots(figsize=(WIDTH, height))
-    ax.tick_params(labelsize=SMALL)
-    return fig, ax
-
-
-def _row_label(ax, y: float, text: str, **style) -> None:
-    """A row's name at the left edge, just above its line."""
-    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-    ax.text(0.005, y + 0.16, text, transform=ax.get_yaxis_transform(), fontsize=SMALL, va="bottom", bbox=box, **style)
-
-
-def _percent_axis(axis) -> None:
-    axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+from helpers.comparison.tables import latency, short_title, training_seconds
 
 
 def forest(results: list[dict], pairs: pd.DataFrame, published: pd.DataFrame | None = None) -> tuple[plt.Figure, str]:
@@ -76,13 +41,13 @@ def forest(results: list[dict], pairs: pd.DataFrame, published: pd.DataFrame | N
     if published is not None and len(published):
         lines.append(("published by others", None, None))
         lines += [(row["approach"], None, row) for _, row in published.sort_values("accuracy", ascending=False).iterrows()]
-    fig, ax = _axes(0.5 * len(lines) + 1.3)
+    fig, ax = axes(0.5 * len(lines) + 1.3)
     best = ordered[0]["metrics"]
     ax.axvspan(best["accuracy_low"], best["accuracy_high"], color=BLUE, alpha=0.10, lw=0)
     for place, (text, result, row) in enumerate(lines):
         y = -place
         if result is None and row is None:
-            _row_label(ax, y - 0.3, text, weight="bold", color=GREY)
+            row_label(ax, y - 0.3, text, weight="bold", color=GREY)
             continue
         point = result["metrics"]["accuracy"] if result else row["accuracy"]
         if result:
@@ -91,7 +56,7 @@ def forest(results: list[dict], pairs: pd.DataFrame, published: pd.DataFrame | N
             ax.plot(point, y, "o", ms=9, mec=BLUE, mew=2, color=BLUE if filled else "white", zorder=4)
         else:
             ax.plot(point, y, "D", ms=8, color=ORANGE)
-        _row_label(ax, y, f"{text}  {percent(point)}", weight="bold" if place == 1 else "normal")
+        row_label(ax, y, f"{text}  {percent(point)}", weight="bold" if place == 1 else "normal")
     handles = [
         Line2D([], [], marker="o", ms=9, color=BLUE, label="cannot be told from the best"),
         Line2D([], [], marker="o", ms=9, mfc="white", mew=2, color=BLUE, label="behind it by more than luck"),
@@ -113,7 +78,7 @@ def forest(results: list[dict], pairs: pd.DataFrame, published: pd.DataFrame | N
     ax.set_title(f"{short_title(ordered[0])}: {percent(best['accuracy'])}", loc="left", fontsize=LARGE)
     low = min(0.0 if best["accuracy"] < 0.3 else 1.0, *(r["metrics"]["accuracy_low"] for r in ordered))
     ax.set_xlim(max(0, low - 0.35 * (best["accuracy_high"] - low)), best["accuracy_high"] + 0.02)
-    _percent_axis(ax.xaxis)
+    percent_axis(ax.xaxis)
     ax.xaxis.label.set_size(SMALL)
     ax.grid(axis="y", visible=False)
     said = "; ".join(f"{short_title(r)} {percent(r['metrics']['accuracy'])}" for r in ordered[:6])
@@ -125,10 +90,10 @@ def differences(results: list[dict], pairs: pd.DataFrame, most: int = 12) -> tup
     ordered = sorted(results, key=lambda r: -r["metrics"]["accuracy"])[:most]
     names = [r["approach"] for r in ordered]
     runs = ties(names, pairs)
-    fig, ax = _axes(0.5 * len(ordered) + 1.2)
+    fig, ax = axes(0.5 * len(ordered) + 1.2)
     for place, r in enumerate(ordered):
         ax.plot(r["metrics"]["accuracy"], -place, "o", ms=9, color=BLUE, zorder=4)
-        _row_label(ax, -place, f"{short_title(r)}  {percent(r['metrics']['accuracy'])}")
+        row_label(ax, -place, f"{short_title(r)}  {percent(r['metrics']['accuracy'])}")
     right = ordered[0]["metrics"]["accuracy"]
     span = max(right - ordered[-1]["metrics"]["accuracy"], 0.02)
     for column, (first, last) in enumerate(runs):
@@ -137,7 +102,7 @@ def differences(results: list[dict], pairs: pd.DataFrame, most: int = 12) -> tup
     ax.set(yticks=[], ylim=(-len(ordered) + 0.4, 0.9), xlabel="accuracy; orange bars join what cannot be told apart")
     ax.set_xlim(right - span * 1.6, right + span * (0.2 + 0.06 * len(runs)))
     ax.set_title("Joined: the difference may be luck", loc="left", fontsize=LARGE)
-    _percent_axis(ax.xaxis)
+    percent_axis(ax.xaxis)
     ax.xaxis.label.set_size(SMALL)
     ax.grid(axis="y", visible=False)
     said = "; ".join(f"{short_title(ordered[a])} to {short_title(ordered[b])}" for a, b in runs) or "none"
@@ -164,7 +129,7 @@ def costs(results: list[dict], by: str) -> tuple[plt.Figure, str] | None:
         if accuracy > highest:
             front.append((cost, accuracy, title))
             highest = accuracy
-    fig, ax = _axes(4.2)
+    fig, ax = axes(4.2)
     low, high = min(p[1] for p in points), max(p[1] for p in points)
     spread = max(high - low, 0.02)
     ax.step([p[0] for p in front], [p[1] for p in front], where="post", color=ORANGE, lw=2)
@@ -195,7 +160,7 @@ def costs(results: list[dict], by: str) -> tuple[plt.Figure, str] | None:
         ax.xaxis.set_major_locator(FixedLocator([0.1, 1, 10, 60, 600, 3600, 36000]))
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(lambda value, _: duration(value))
-    _percent_axis(ax.yaxis)
+    percent_axis(ax.yaxis)
     ax.yaxis.label.set_size(SMALL)
     ax.set_title("Orange: nothing is both cheaper and better", loc="left", fontsize=LARGE)
     fig.text(0.03, 0.0, "\n".join(lines), fontsize=SMALL, va="top", linespacing=1.45)
@@ -205,7 +170,7 @@ def costs(results: list[dict], by: str) -> tuple[plt.Figure, str] | None:
 def families(shares: pd.DataFrame, title: str) -> tuple[plt.Figure, str]:
     """Confusion matrix of families, large enough to read: rows are the truth, in per cent of the row."""
     size = len(shares)
-    fig, ax = _axes(0.42 * size + 2.6)
+    fig, ax = axes(0.42 * size + 2.6)
     annotated = size <= 16
     texts = (100 * shares).round().astype(int).astype(str).where(shares >= 0.005, "")
     sns.heatmap(
@@ -267,7 +232,7 @@ def drivers(found: pd.DataFrame, study: str, xlabel: str) -> tuple[plt.Figure, s
     """
     rows = found[found["study"] == study]
     values = list(dict.fromkeys(rows["value"]))
-    fig, ax = _axes(3.4)
+    fig, ax = axes(3.4)
     said = []
     for (model, of_model), colour, marker, shift in zip(
         rows.groupby("model", sort=False), (BLUE, ORANGE, GREEN), "osD", (-0.06, 0, 0.06)
@@ -280,7 +245,7 @@ def drivers(found: pd.DataFrame, study: str, xlabel: str) -> tuple[plt.Figure, s
     ax.set_xlim(-0.4, len(values) - 0.6)
     ax.set_xlabel(xlabel, fontsize=SMALL)
     ax.set_ylabel("accuracy", fontsize=SMALL)
-    _percent_axis(ax.yaxis)
+    percent_axis(ax.yaxis)
     ax.legend(
         fontsize=SMALL,
         loc="upper center",
@@ -301,7 +266,7 @@ def gains(worth: pd.DataFrame) -> tuple[plt.Figure, str]:
     """
     rows = worth.dropna(subset=["gain"])
     names = list(dict.fromkeys(rows["training set"]))
-    fig, ax = _axes(0.62 * len(names) + 1.4)
+    fig, ax = axes(0.62 * len(names) + 1.4)
     for (model, of_model), colour, marker, shift in zip(rows.groupby("model", sort=False), (BLUE, ORANGE), "os", (0.13, -0.13)):
         places = [-names.index(name) + shift for name in of_model["training set"]]
         spread = [100 * (of_model["gain"] - of_model["gain low"]), 100 * (of_model["gain high"] - of_model["gain"])]
@@ -323,7 +288,7 @@ def answers(kept: pd.DataFrame) -> tuple[plt.Figure, str]:
     Args:
         kept: from `read_answers`.
     """
-    fig, ax = _axes(0.55 * len(kept) + 1.6)
+    fig, ax = axes(0.55 * len(kept) + 1.6)
     base = kept.iloc[0]
     ax.axvspan(base["base low"], base["base high"], color=GREY, alpha=0.18, lw=0)
     ax.axvline(base["base"], color=GREY, lw=2, ls="--")
@@ -335,14 +300,9 @@ def answers(kept: pd.DataFrame) -> tuple[plt.Figure, str]:
     ax.set_yticks([-place for place in range(len(kept))], kept["title"])
     ax.set(ylim=(-len(kept) + 0.3, 0.7), xlim=(-0.02, max(0.3, kept["high"].max() + 0.05, base["base high"] + 0.05)))
     ax.set_xlabel(f"{int(base['questions'])} questions answered exactly; dashed: no adapter", fontsize=SMALL)
-    _percent_axis(ax.xaxis)
+    percent_axis(ax.xaxis)
     ax.grid(axis="y", visible=False)
     said = "; ".join(f"{row['title']} {percent(row['exact match'], 0)}" for row in kept.to_dict("records"))
     return finished(
         fig
     ), f"Share of questions answered exactly with each adapter on: {said}; without one {percent(base['base'], 0)}."
-
-
-def of_protocol(results: list[dict]) -> list[dict]:
-    """The results that figures compare: those over five folds, or, where there are none, those on the seed split; best first."""
-    return by_protocol(results, "five_fold") or by_protocol(results, "seed_split")

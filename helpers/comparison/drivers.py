@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pandas as pd
 from sklearn.metrics import f1_score
 
 from helpers.comparison.metrics import bootstrap_interval
+from helpers.workspace import read_json, read_whole
 
 DRIVERS = "learning_curve"
 """Folder in the store."""
@@ -25,13 +25,13 @@ def read_drivers(folder: Path, dataset: dict) -> pd.DataFrame | None:
         DataFrame of `study`, `value`, `model`, `stories`, `accuracy`, `low`, `high` (95 %, over stories) and `f1_macro`, in the order of the measurement;
         None where it was not measured.
     """
-    file = folder / DRIVERS / "facts.json"
-    if not file.exists() or not (predictions := file.with_name("predictions.parquet")).exists():
+    facts, file = read_json(folder / DRIVERS / "facts.json"), folder / DRIVERS / "predictions.parquet"
+    if not facts or facts["dataset"]["sha256"] != dataset["sha256"]:
         return None
-    if json.loads(file.read_text(encoding="utf-8"))["dataset"]["sha256"] != dataset["sha256"]:
+    if (predictions := read_whole(file, lambda: pd.read_parquet(file))) is None:
         return None
     rows = []
-    for (study, value, model), judged in pd.read_parquet(predictions).groupby(["study", "value", "model"], sort=False):
+    for (study, value, model), judged in predictions.groupby(["study", "value", "model"], sort=False):
         right = (judged["genre"] == judged["predicted"]).to_numpy(dtype=float)
         low, high = bootstrap_interval(right)
         f1 = f1_score(judged["genre"], judged["predicted"], average="macro", zero_division=0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -147,34 +145,6 @@ def genre_map(panels: dict[str, np.ndarray], genres: pd.Series, unseen: np.ndarr
         ax.set(title=title, xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
     np.atleast_1d(axes)[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, frameon=False)
     return finished(fig)
-
-
-def leaderboard(rows: pd.DataFrame, title: str) -> plt.Figure:
-    """Accuracy with 95 % intervals.
-
-    Args:
-        rows: columns `name`, `accuracy`, `low`, `high`, `own` (False for published figures), best first.
-    """
-    rows = rows.iloc[::-1]
-    fig, ax = plt.subplots(figsize=(10, 0.42 * len(rows) + 1.6))
-    colours = [BLUE if own else GREY for own in rows["own"]]
-    ax.barh(rows["name"], rows["accuracy"], color=colours)
-    for place, row in enumerate(rows.itertuples()):
-        if row.high > row.low:
-            ax.plot([row.low, row.high], [place, place], color="black", lw=1.5)
-        ax.text(max(row.accuracy, row.high) + 0.012, place, f"{row.accuracy:.1%}", va="center", fontsize=10)
-    ax.set(
-        title=title, xlabel="accuracy (black lines: 95 % interval)", xlim=(0, min(1.12, max(rows["high"].max(), 0.2) + 0.12))
-    )
-    ax.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    ax.grid(axis="y", visible=False)
-    return finished(fig)
-
-
-def save(fig: plt.Figure, path: Path) -> None:
-    """Write a figure as PNG."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fig.savefig(path, dpi=110, bbox_inches="tight")
 
 
 sns.set_theme(context="notebook", style="whitegrid", rc={"figure.dpi": 90, "axes.titleweight": "bold", "axes.titlesize": 12})

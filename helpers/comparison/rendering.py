@@ -39,7 +39,7 @@ def number(value: float) -> str:
 def duration(seconds: float) -> str:
     """`0.3 s`, `18 s`, `4 min`, `3.8 h`: as exact as a reader needs."""
     if seconds < 60:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{max(seconds, 0.1):.1f} s"
     return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 

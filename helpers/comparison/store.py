@@ -239,14 +239,22 @@ def _read_table(path: Path) -> pd.DataFrame | None:
     return read_whole(path, lambda: pd.read_parquet(path))
 
 
-def newest(folder: Path, profile: str, sha256: str | None = None) -> Store | None:
-    """A workspace's results of one profile, on the given dataset, or on the one that was judged last; None where there are none."""
-    found = [read_metrics(path) for path in folder.glob("*/*/metrics.json")]
+def newest(folder: Path, profile: str, sha256: str | None = None, dtypes: frozenset[str] | None = None) -> Store | None:
+    """A workspace's results of one profile, on the given dataset, or on the one that was judged last; None where there are none.
+
+    Args:
+        folder: `results/` of a workspace.
+        profile: whose results count.
+        sha256: of the dataset; None for any.
+        dtypes: number types whose results count; None for any.
+    """
+    found = [read_metrics(path) for path in folder.glob("*/*/metrics.json") if path.with_name("predictions.parquet").exists()]
+    found = [r for r in found if not dtypes or r.get("facts", {}).get("dtype") in dtypes]
     found = [r for r in found if not outdated(r) and r["facts"]["profile"] == profile]
     found = [r for r in found if sha256 in (None, r["dataset"]["sha256"])]
     if not found:
         return None
-    return Store(folder, profile, max(found, key=lambda result: result["created_at"])["dataset"])
+    return Store(folder, profile, max(found, key=lambda result: result["created_at"])["dataset"], dtypes=dtypes)
 
 
 def open_store(run: Run, shipped: Path = SHIPPED) -> Store:
@@ -261,8 +269,8 @@ def open_store(run: Run, shipped: Path = SHIPPED) -> Store:
     """
     file = run.workspace / FACTS
     stories = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-    if own := newest(run.workspace / "results", run.profile.name, stories and stories["sha256"]):
-        return dataclasses.replace(own, dtypes=_dtypes(run), about=f"Computed in this workspace, profile {own.profile}.")
+    if own := newest(run.workspace / "results", run.profile.name, stories and stories["sha256"], _dtypes(run)):
+        return dataclasses.replace(own, about=f"Computed in this workspace, profile {own.profile}.")
     order = sorted(PROFILES, key=lambda name: (name != run.profile.name, list(PROFILES).index(name) * -1))
     found = [shipped / name for name in order if (shipped / name / MANIFEST).exists()]
     if not found:

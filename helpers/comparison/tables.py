@@ -27,8 +27,21 @@ def by_protocol(results: list[dict], protocol: str) -> list[dict]:
     return sorted((r for r in results if r["protocol"] == protocol), key=lambda r: -r["metrics"]["accuracy"])
 
 
+def of_protocol(results: list[dict]) -> list[dict]:
+    """The results that figures compare: those over five folds, or, where there are none, those on the seed split; best first."""
+    return by_protocol(results, "five_fold") or by_protocol(results, "seed_split")
+
+
 def find_best(results: list[dict]) -> dict:
-    """The most accurate result: over five folds where any was run over five folds, else on the seed split."""
+    """The most accurate result: over five folds where any was run over five folds, else on the seed split.
+
+    Raises:
+        ValueError: there is no result.
+    """
+    if not results:
+        raise ValueError(
+            "No result in this store can be read: run one of the notebooks 04 to 06 again, with the same PROFILE and WORKSPACE."
+        )
     return (by_protocol(results, "five_fold") or by_protocol(results, "seed_split"))[0]
 
 

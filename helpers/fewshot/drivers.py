@@ -21,7 +21,7 @@ from helpers.fewshot.fusion import FusedClassifier
 from helpers.measuring import progress_line
 from helpers.representations import lexical, sentences
 from helpers.runtime import Run
-from helpers.workspace import write_json
+from helpers.workspace import read_json, read_whole, write_json, write_table
 
 SIZES = (2, 4, 6, 8)
 TOKENS = (64, 256, 1024)
@@ -60,22 +60,19 @@ def measure_drivers(run: Run, table: pd.DataFrame, facts: dict) -> pd.DataFrame:
             kept = pd.concat([judge(int(fold)) for fold in sorted(table["fold"].unique())])
         kept = kept[["story_id", "fold", "genre", "predicted", "truth_rank"]].assign(study=study, value=value, model=name)
         done = pd.concat([done, kept], ignore_index=True) if len(done) else kept
-        unfinished = folder / "predictions.part"
-        done.to_parquet(unfinished, index=False)
-        unfinished.replace(folder / "predictions.parquet")
+        write_table(folder / "predictions.parquet", done)
         print(progress_line(place, len(left), time.perf_counter() - begin, f"{study} {value}, {name}"), flush=True)
     return read_drivers(run.workspace / "results", facts)
 
 
 def _begun(folder: Path, setting: dict) -> pd.DataFrame:
     """What an earlier run in the same setting has judged; empty where there was none."""
-    facts, predictions = folder / "facts.json", folder / "predictions.parquet"
+    file, earlier = folder / "predictions.parquet", read_json(folder / "facts.json")
     columns = ["story_id", "fold", "genre", "predicted", "truth_rank", "study", "value", "model"]
-    if facts.exists() and predictions.exists():
-        earlier = pd.read_json(facts, typ="series").to_dict()
-        same = earlier["dataset"]["sha256"] == setting["dataset"]["sha256"] and earlier["encoder"] == setting["encoder"]
-        if same and all(earlier["facts"][name] == setting["facts"][name] for name in ("dtype", "seed", "profile")):
-            return pd.read_parquet(predictions)
+    if earlier and earlier["dataset"]["sha256"] == setting["dataset"]["sha256"] and earlier["encoder"] == setting["encoder"]:
+        same = all(earlier["facts"][name] == setting["facts"][name] for name in ("dtype", "seed", "profile"))
+        if same and (predictions := read_whole(file, lambda: pd.read_parquet(file))) is not None:
+            return predictions
     return pd.DataFrame(columns=columns)
 
 

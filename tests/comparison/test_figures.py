@@ -5,12 +5,10 @@ Written for: notebooks that showed every figure twice, as a cell's value and onc
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 
 from helpers import stories
-from helpers.comparison import figures
-from helpers.comparison.figures import confusion, genre_counts, genre_map, genre_similarity, save, story_lengths, training_loss
+from helpers.comparison.figures import confusion, genre_counts, genre_map, genre_similarity, story_lengths, training_loss
 from helpers.comparison.metrics import predictions_from_scores
 
 
@@ -23,9 +21,6 @@ def predictions(sample):
 
 def test_every_figure_is_labelled_and_closed(sample, predictions):
     genres = stories.by_family(sample["genre"])
-    rows = pd.DataFrame(
-        [("a", 0.5, 0.4, 0.6, True), ("b", 0.2, 0.2, 0.2, False)], columns=["name", "accuracy", "low", "high", "own"]
-    )
     vectors = np.random.default_rng(0).normal(size=(30, 8))
     drawn = [
         genre_counts(sample),
@@ -33,7 +28,6 @@ def test_every_figure_is_labelled_and_closed(sample, predictions):
         genre_similarity(np.eye(len(genres)), genres),
         confusion(predictions, "title"),
         training_loss({"run": [{"step": 1, "loss": 3.0}, {"step": 2, "loss": 1.0}]}, uniform=2.0),
-        figures.leaderboard(rows, "title"),
         genre_map({"before": vectors, "after": -vectors}, sample["genre"].head(30), np.arange(30) % 3 == 0),
     ]
     assert plt.get_fignums() == []
@@ -46,8 +40,3 @@ def test_confusion_rows_are_shares_in_family_order(predictions):
     assert labels == stories.by_family(predictions["genre"])
     shares = axes.collections[0].get_array().reshape(len(labels), -1)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
-
-
-def test_figures_are_saved_as_png(predictions, tmp_path):
-    save(confusion(predictions, "title"), tmp_path / "images" / "c.png")
-    assert (tmp_path / "images" / "c.png").read_bytes()[:4] == b"\x89PNG"

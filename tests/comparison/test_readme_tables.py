@@ -9,6 +9,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.utils import resample
 
@@ -71,6 +72,16 @@ def test_readme_is_what_make_tables_writes(tmp_path):
     assert readme.write_tables(page, PROFILE) == ["answer"]
     with pytest.raises(FileNotFoundError, match="make publish"):
         readme.write_tables(page, "nothing")
+
+
+def test_the_figure_shows_what_is_in_the_store(tmp_path):
+    store, results = readme.shipped_results(PROFILE)
+    shown = Image.open(PROJECT / readme.FIGURE).info["results"]
+    assert shown == readme.figures_shown(store, results), "run make tables"
+    assert not readme.write_figure(PROJECT / readme.FIGURE, PROFILE)
+    for approach, protocol, accuracy in json.loads(shown)[1]:
+        assert recompute(SHIPPED / PROFILE / approach / protocol)["accuracy"] == f"{100 * accuracy:.1f} %"
+    assert readme.write_figure(tmp_path / "new.png", PROFILE) and (tmp_path / "new.png").stat().st_size < 300_000
 
 
 def test_each_row_shows_the_result_that_it_names():

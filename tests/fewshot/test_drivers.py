@@ -1,0 +1,35 @@
+"""What drives accuracy: every setting judges every story, a run that was cut off goes on, and less to learn from is less.
+
+Written for: claims about titles and lengths that nobody had measured.
+"""
+
+import pandas as pd
+
+from helpers.comparison.drivers import DRIVERS, read_drivers
+from helpers.fewshot import drivers
+from helpers.stories import add_split_and_folds
+
+
+def test_every_setting_judges_every_story_and_is_measured_once(run, sample, monkeypatch):
+    few = sorted(sample["genre"].unique())[:4]
+    table = add_split_and_folds(sample[sample["genre"].isin(few)].drop(columns=["split", "fold"]).reset_index(drop=True))[0]
+    facts = {"source": "sample", "sha256": "a" * 64, "rows": len(table), "genres": 4}
+    judged, judge = [], drivers._judge
+    monkeypatch.setattr(drivers, "_judge", lambda *asked: judged.append(asked) or judge(*asked))
+    found = drivers.measure_drivers(run, table, facts)
+    assert (found["stories"] == len(table)).all() and found["accuracy"].between(0, 1).all()
+    values = found.groupby("study", sort=False)["value"].unique().map(list).to_dict()
+    assert values["stories a genre"] == ["2", "4", "6", "all (8)"] and values["title"] == ["with", "without"]
+    assert values["tokens read"] == ["64", "256", "1,024", "all"]
+    of = found.set_index(["study", "value", "model"])["accuracy"]
+    assert of["title", "with", drivers.WORDS] == of["stories a genre", "all (8)", drivers.WORDS]
+    assert of["stories a genre", "2", drivers.ENCODER] < of["stories a genre", "all (8)", drivers.ENCODER]
+    assert len(judged) == 5 * (3 * 4 + 3 + 2 * 3), "what leaves nothing out is measured once"
+
+    file = run.workspace / "results" / DRIVERS / "predictions.parquet"
+    kept = pd.read_parquet(file)
+    kept[kept["study"] != "title"].to_parquet(file, index=False)  # as if it had been cut off there
+    judged.clear()
+    again = drivers.measure_drivers(run, table, facts)
+    assert len(judged) == 5 * 3 and again.set_index(["study", "value", "model"])["accuracy"].to_dict() == of.to_dict()
+    assert read_drivers(run.workspace / "results", facts | {"sha256": "b" * 64}) is None
