@@ -83,6 +83,7 @@ def test_json_is_whole_or_not_there(tmp_path):
 
 def test_weights_from_a_folder_a_package_or_a_clear_error(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(models, "hub_answers", lambda: False)
+    monkeypatch.setattr(models, "models_folder", lambda: tmp_path / "models")
     with pytest.raises(OSError, match="holds no model"):
         models.find_weights(str(tmp_path), models.PACKAGED_ENCODER)
     (tmp_path / "config.json").write_text("{}")

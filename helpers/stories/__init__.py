@@ -17,7 +17,7 @@ from helpers.stories.families import (
     is_sample,
     sample_texts,
 )
-from helpers.stories.files import read_csv, read_table
+from helpers.stories.files import read_csv
 from helpers.stories.findings import audit, find_prompts, find_stray_marks
 from helpers.stories.hub import HUB_DATASET, read_hub
 from helpers.stories.kept import FACTS, TABLE, read_stories, save_stories
@@ -58,7 +58,6 @@ __all__ = [
     "read_csv",
     "read_hub",
     "read_stories",
-    "read_table",
     "sample_texts",
     "save_stories",
     "script_of",

@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 
 from helpers import pages, runtime, series, stories
-from helpers.comparison import charts
 from helpers.comparison.answer import not_run, sentences, which_to_use
 from helpers.comparison.answering import read_answers
 from helpers.comparison.errors import always_wrong, ceiling, family_confusion, genre_f1, near_synonyms, worst_confusions
 from helpers.comparison.metrics import predictions_from_scores
 from helpers.comparison.paired import compare_all, holm, tied_with_best, ties
 from helpers.comparison.store import Store, load_results, save_result
+from helpers.comparison.tables import of_protocol
 
 WIDTHS = (1200, 420)
 GENRES = [
@@ -172,13 +172,13 @@ def test_joined_are_those_of_which_no_two_can_be_told_apart():
 
 
 def test_every_pair_is_compared_on_the_same_stories(store):
-    results = charts.of_protocol(load_results(store)[0])
+    results = of_protocol(load_results(store)[0])
     pairs = compare_all(results)
     assert len(pairs) == 3 and (pairs["n"] == 270).all() and (pairs["p_holm"] >= pairs["p"]).all()
 
 
 def test_errors_are_counted_where_they_lie(store):
-    results = charts.of_protocol(load_results(store)[0])
+    results = of_protocol(load_results(store)[0])
     best = results[0]["predictions"]
     shares = family_confusion(best)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
