@@ -14,7 +14,7 @@ import seaborn as sns
 from IPython.display import Image as DisplayedImage
 from IPython.display import display
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -61,6 +61,7 @@ def _row_label(ax, y: float, text: str, **style) -> None:
 
 
 def _percent_axis(axis) -> None:
+    axis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
 
 
