@@ -11,6 +11,10 @@ from collections import Counter, defaultdict
 import pandas as pd
 import pytest
 
+from helpers import stories
+from helpers.augmentation.duplicates import NgramIndex
+from helpers.augmentation.offline import RecordedAnswers, text_hash
+from helpers.augmentation.targets import Target
 from helpers.config import DATA
 
 SAMPLE = pd.read_csv(DATA / "sample_stories.csv", dtype=str)
@@ -20,11 +24,13 @@ AUGMENTED = pd.DataFrame(
 SYNTHETIC = pd.DataFrame(
     [json.loads(line) for line in (DATA / "synthetic_stories.jsonl").read_text(encoding="utf-8").splitlines()]
 )
+PARAPHRASES = pd.DataFrame([json.loads(line) for line in (DATA / "paraphrases.jsonl").read_text(encoding="utf-8").splitlines()])
 EVERY_TEXT = pd.concat(
     [
         SAMPLE.rename(columns={"story": "text"})[["title", "text", "genre"]],
         AUGMENTED[["title", "text", "genre"]],
         SYNTHETIC[["title", "text", "genre"]],
+        PARAPHRASES[["title", "text", "genre"]],
     ],
     ignore_index=True,
 )
@@ -57,7 +63,13 @@ def test_no_two_texts_share_eight_words():
 
 
 @pytest.mark.parametrize(
-    "texts, low, high", [(SAMPLE["story"], 130, 220), (AUGMENTED["text"], 130, 220), (SYNTHETIC["text"], 200, 300)]
+    "texts, low, high",
+    [
+        (SAMPLE["story"], 130, 220),
+        (AUGMENTED["text"], 130, 220),
+        (SYNTHETIC["text"], 200, 300),
+        (PARAPHRASES["text"], 200, 300),
+    ],
 )
 def test_lengths(texts, low, high):
     assert texts.str.split().str.len().between(low, high).all()
@@ -68,8 +80,9 @@ def test_no_text_names_its_genre():
         assert not re.search(rf"\b{re.escape(row.genre.lower())}\b", f"{row.title} {row.text}".lower()), (row.genre, row.title)
 
 
-def test_openings_differ():
-    openings = Counter(tuple(words(text)[:4]) for text in SAMPLE["story"])
+@pytest.mark.parametrize("texts", [SAMPLE["story"], PARAPHRASES["text"]])
+def test_openings_differ(texts):
+    openings = Counter(tuple(words(text)[:4]) for text in texts)
     assert openings.most_common(1)[0][1] <= 2
 
 
@@ -77,10 +90,29 @@ def test_recorded_answers_have_the_journals_fields():
     fields = {"task", "parent_id", "genre", "slot", "prompt_id", "provider", "model", "created_at", "title", "text"}
     for table in (AUGMENTED, SYNTHETIC):
         assert set(table.columns) == fields and (table["provider"] == "recorded").all()
+    assert set(PARAPHRASES.columns) == fields | {"parent_sha256"} and (PARAPHRASES["provider"] == "recorded").all()
     paraphrases = AUGMENTED[AUGMENTED["task"] == "paraphrase"].merge(
         SAMPLE, left_on="parent_id", right_on="id", suffixes=("", "_parent")
     )
     assert len(paraphrases) == 72 and (paraphrases["genre"] == paraphrases["genre_parent"]).all()
+
+
+def test_the_paraphrases_of_the_real_dataset_are_one_a_story():
+    assert len(PARAPHRASES) == 400 and PARAPHRASES["parent_id"].is_unique and PARAPHRASES["title"].is_unique
+    assert (PARAPHRASES["slot"] == 1).all() and (PARAPHRASES["task"] == "paraphrase").all()
+    assert PARAPHRASES["genre"].value_counts().between(4, 8).all() and PARAPHRASES["genre"].nunique() == 99
+
+
+def test_the_paraphrases_tell_their_own_parents_in_other_words(real_csv):
+    table, _ = stories.validate(stories.read_csv(real_csv))
+    parents = table.set_index("story_id").loc[PARAPHRASES["parent_id"]]
+    assert parents["genre"].tolist() == PARAPHRASES["genre"].tolist()
+    assert parents["text"].map(text_hash).tolist() == PARAPHRASES["parent_sha256"].tolist()
+    index = NgramIndex(dict(zip(table["story_id"], table["text"])))
+    assert max(max(index.shared(text).values(), default=0) for text in PARAPHRASES["text"]) < 0.1
+    recorded = RecordedAnswers(table)
+    targets = [Target("paraphrase", row.genre, 1, row.story_id, row.text) for row in table.itertuples()]
+    assert {target.parent_id for target in targets if recorded.answers(target)} == set(PARAPHRASES["parent_id"])
 
 
 def test_notes_cover_every_genre():

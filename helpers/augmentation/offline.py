@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -68,10 +69,13 @@ class RecordedAnswers:
 
     For the sample corpus, `sample_augmentations.jsonl`: its paraphrases and its synthetic stories. For the real dataset and others with its labels
     (`stories.is_known`), `synthetic_stories.jsonl`: synthetic stories by the genre's name. For any other dataset, nothing: a label such as `Crime` may
-    stand anywhere. A paraphrase of a sample story counts for a story with the same id and the same text only.
+    stand anywhere. A paraphrase, of a sample story or one of the real dataset's (`paraphrases.jsonl`), counts for a story with the same id and the
+    same text only.
     """
 
     name = "recorded"
+    retold_words = 250
+    """Length that the paraphrases of the real dataset were written to; those of the sample are as long as their parents."""
 
     def __init__(self, stories: pd.DataFrame, folder: Path = DATA):
         """
@@ -81,9 +85,9 @@ class RecordedAnswers:
         """
         known = story_tables.sample_texts()
         rows = read_lines(folder / "sample_augmentations.jsonl")
-        self._paraphrases = {
-            (row["parent_id"], row["slot"]): (row, known[row["parent_id"]]) for row in rows if row["task"] == "paraphrase"
-        }
+        of_sample = [row | {"parent_sha256": text_hash(known[row["parent_id"]])} for row in rows if row["task"] == "paraphrase"]
+        retold = [row | {"words": self.retold_words} for row in read_lines(folder / "paraphrases.jsonl")]
+        self._paraphrases = {(row["parent_id"], row["parent_sha256"], row["slot"]): row for row in of_sample + retold}
         if not is_sample(stories):
             rows = read_lines(folder / "synthetic_stories.jsonl") if story_tables.is_known(stories) else []
         self._synthetic = {(row["genre"], row["slot"]): row for row in rows if row["task"] == "synthetic"}
@@ -92,8 +96,7 @@ class RecordedAnswers:
     def _find(self, target: Target) -> dict | None:
         if target.task == "synthetic":
             return self._synthetic.get((target.genre, target.slot))
-        row, text = self._paraphrases.get((target.parent_id, target.slot), (None, None))
-        return row if text == target.story else None
+        return self._paraphrases.get((target.parent_id, text_hash(target.story), target.slot))
 
     def answers(self, target: Target) -> bool:
         return self._find(target) is not None
@@ -112,9 +115,13 @@ class RecordedAnswers:
         row = None if again else self._find(target)
         if row is None:
             raise NotRecorded
-        return Answer(
-            row["text"], row["title"], story_words=story_tables.count_words(target.story), created_at=row["created_at"]
-        )
+        words = row.get("words") or story_tables.count_words(target.story)
+        return Answer(row["text"], row["title"], story_words=words, created_at=row["created_at"])
+
+
+def text_hash(text: str) -> str:
+    """By which a recorded paraphrase knows its parent: SHA-256 of the text as published, in hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_lines(path: Path) -> list[dict]:

@@ -21,6 +21,7 @@ from helpers.comparison.tables import (
     pair_table,
     published_beside,
     published_table,
+    short_title,
     show,
 )
 from helpers.comparison.trials import Trials
@@ -56,6 +57,7 @@ __all__ = [
     "save_result",
     "score_table",
     "sentences",
+    "short_title",
     "show",
     "stories_at_hand",
     "to_html",

@@ -63,7 +63,7 @@ def _luck(same: list[dict]) -> str:
         return "Nothing else was judged in the same way, so there is nothing to compare it with yet."
     tied = tied_with_best([r["approach"] for r in same], compare_all(same))
     titles = {r["approach"]: short_title(r) for r in same}
-    lead = points(paired_test(same[0]["predictions"], same[1]["predictions"])["difference"])
+    lead = points(paired_test(same[0]["predictions"], same[1]["predictions"])["difference"]).lstrip("+")
     rest = len(same) - 1 - len(tied)
     if not tied:
         return f"That is more than luck: it is ahead of all {rest} others, {lead} points ahead of {titles[same[1]['approach']]} (McNemar, corrected after Holm, p < 0.05)."

@@ -7,6 +7,7 @@ import io
 import matplotlib.pyplot as plt
 from IPython.display import Image as DisplayedImage
 from IPython.display import display
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -35,6 +36,7 @@ def as_png(figure: plt.Figure, **said: str) -> tuple[bytes, int]:
 
 
 def axes(height: float):
+    """A figure of the common width with one axes."""
     fig, ax = plt.subplots(figsize=(WIDTH, height))
     ax.tick_params(labelsize=SMALL)
     return fig, ax
@@ -47,4 +49,6 @@ def row_label(ax, y: float, text: str, **style) -> None:
 
 
 def percent_axis(axis) -> None:
+    """Ticks in whole per cents."""
+    axis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
