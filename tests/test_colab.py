@@ -238,7 +238,9 @@ def test_what_notebooks_import_is_on_the_lean_list():
     packages = importlib.metadata.packages_distributions()
     needed = {name.lower() for module in outside - sys.stdlib_module_names for name in packages.get(module, [module])}
     given = {name.lower() for name in colab.requirements()}
-    with_others = set("google ipython huggingface-hub huggingface_hub joblib httpx packaging safetensors pyyaml fsspec".split())
+    with_others = set(
+        "google ipython huggingface-hub huggingface_hub joblib httpx packaging safetensors pyyaml fsspec pillow".split()
+    )
     assert needed - given <= with_others, "neither listed nor part of what is"
 
 

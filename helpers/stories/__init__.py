@@ -19,18 +19,17 @@ from helpers.stories.families import (
 )
 from helpers.stories.files import read_csv
 from helpers.stories.findings import audit, find_prompts, find_stray_marks
-from helpers.stories.hub import HUB_DATASET, read_hub
+from helpers.stories.hub import HUB_DATASET
 from helpers.stories.kept import FACTS, TABLE, read_stories, save_stories
-from helpers.stories.language import EVERYDAY, Language, language_of, script_of, share_of_everyday_words, words_or_letters
+from helpers.stories.language import Language, language_of, script_of, share_of_everyday_words, words_or_letters
 from helpers.stories.loading import load_stories
 from helpers.stories.report import unusual
 from helpers.stories.splits import N_FOLDS, SPLITS, add_split_and_folds, seed_split
 from helpers.stories.validation import ids_hash, table_hash, validate
-from helpers.words import count_words, is_unspaced, shorten_middle, tokens
+from helpers.words import count_words, is_unspaced, shorten_middle
 
 __all__ = [
     "DATA",
-    "EVERYDAY",
     "FACTS",
     "FAMILIES",
     "HUB_DATASET",
@@ -56,7 +55,6 @@ __all__ = [
     "language_of",
     "load_stories",
     "read_csv",
-    "read_hub",
     "read_stories",
     "sample_texts",
     "save_stories",
@@ -65,7 +63,6 @@ __all__ = [
     "share_of_everyday_words",
     "shorten_middle",
     "table_hash",
-    "tokens",
     "unusual",
     "validate",
     "words_or_letters",
