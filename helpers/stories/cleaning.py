@@ -9,6 +9,7 @@ from helpers.words import INVISIBLE, MARKS, UNSPACED
 
 _URL = re.compile(rf"(?:https?://|www\.)[^\s{UNSPACED}\u3000-\u303f\uff00-\uffef]+")
 _CLOSED_UP = re.compile(f"['\u2018\u2019\u02bc{INVISIBLE}]")
+_PLAIN = re.compile(r"[^\w\s]|_")
 _SPECIAL = re.compile(rf"[^\w\s{MARKS}]|_|(?<![\w{MARKS}])[{MARKS}]+")
 
 
@@ -20,4 +21,6 @@ def clean_text(text: str) -> str:
     spaces goes on.
     """
     text = _URL.sub(" ", unicodedata.normalize("NFC", text).lower())
+    if text.isascii():
+        return " ".join(_PLAIN.sub(" ", text.replace("'", "")).split())
     return " ".join(_SPECIAL.sub(" ", _CLOSED_UP.sub("", text)).split())

@@ -138,7 +138,7 @@ def _rectangle(records: list[Record], name: str, separator: str, columns: dict[s
         notes.append(f"{len(shorter)} rows end before the last column and were filled up (table rows {_places(shorter)})")
     content = [(fields + [""] * width)[:width] for _, _, fields in rows]
     _find_swallowed(rows, content, header, name, separator, columns)
-    table = pd.DataFrame(content, columns=header, dtype=str)
+    table = pd.DataFrame(content, columns=header, dtype=object)
     table.attrs["notes"] = notes
     table.attrs["rows"] = np.array([place for place, _, _ in rows], dtype=int)
     return table

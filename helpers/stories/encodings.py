@@ -70,7 +70,7 @@ def _by_line(content: bytes, name: str) -> tuple[str, list[str]]:
             except UnicodeDecodeError:
                 raise _unknown(content, name) from None
     if not _looks_western("\n".join(parts[number - 1] for number, _ in others)):
-        raise _unknown(content, name)
+        raise _unknown(content, name) from None
     lines = ", ".join(str(number) for number, _ in others[:5]) + (", ..." if len(others) > 5 else "")
     return "\n".join(parts), [
         f"{len(others)} lines are not UTF-8 (lines {lines}) and were read as Windows-1252, what Excel writes; if letters look wrong, save it as 'CSV UTF-8'"

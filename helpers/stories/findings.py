@@ -13,17 +13,22 @@ _CHAT_MARK = re.compile(
 )
 
 
+def _hold_mark(texts: pd.Series) -> list[bool]:
+    """Whether each text holds a mark; most hold none of the letters that one begins with, which is told much faster."""
+    return [("<" in t or "[" in t or "###" in t) and _CHAT_MARK.search(t) is not None for t in texts]
+
+
 def find_prompts(table: pd.DataFrame) -> pd.DataFrame:
     """Rows that are a prompt to a language model rather than a story: they open with a chat template.
 
     A single mark of such a template further on is a blemish in a story (`find_stray_marks`), not a prompt.
     """
-    return table[table["text"].str[:40].str.contains(_CHAT_MARK)]
+    return table[_hold_mark(table["text"].str[:40])]
 
 
 def find_stray_marks(table: pd.DataFrame) -> pd.DataFrame:
     """Stories in which a chat template's mark was left behind."""
-    marked = table[table["text"].str.contains(_CHAT_MARK)]
+    marked = table[_hold_mark(table["text"])]
     return marked.drop(index=find_prompts(table).index)
 
 

@@ -31,7 +31,7 @@ def unusual(table: pd.DataFrame, notes: list[str], profile: Profile) -> pd.DataF
     Returns:
         DataFrame of `what` was found and what it `means` for the other notebooks; one row where nothing was.
     """
-    rows = [(f"repaired: {note}", "the table is saved as repaired; the file stays as it is") for note in notes]
+    rows = [(note, "" if note.endswith("as asked") else "repaired in the saved table; the file stays as it is") for note in notes]
     rows += _labels(table) + _texts(table) + _language(language_of(table["text"]), table, profile) + _size(table, profile)
     rows = rows or [("nothing was repaired, and nothing is unusual", "")]
     return pd.DataFrame(rows, columns=["what", "means"])
@@ -106,7 +106,7 @@ def _texts(table: pd.DataFrame) -> list[tuple[str, str]]:
         (_DAMAGED, "letters that were decoded wrongly, such as \u00c3\u00a9", "save the file again as UTF-8 from its source"),
         (_HTML, "HTML tags", "models read the tags as words; take them out of the file if they say nothing"),
     ):
-        if count := int(texts.str.contains(pattern).sum()):
+        if count := sum((not text.isascii() or "<" in text) and pattern.search(text) is not None for text in texts):
             rows.append((f"{count:,} texts hold {what}", meaning))
     wordless = sum(not tokens(text[:5000]) for text in texts)
     if wordless:

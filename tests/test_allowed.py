@@ -1,0 +1,95 @@
+"""Wrong values of notebook parameters: one line that lists what is allowed, before anything is loaded.
+
+Written for: `FOUR_BIT="False"`, which is true; `SOURCES="original"`, which was read letter by letter; `QUESTIONS=0`, which ended in `need at least one array to
+stack` after all training; and `EPOCHS="2"`, found out by a trainer an hour later.
+"""
+
+import ast
+
+import nbformat
+import pytest
+
+from helpers import allowed, config
+from helpers.config import PROJECT
+
+NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
+WRONG = [
+    ({"PROFILE": "gpu"}, "PROFILE = 'gpu' is not allowed: one of 'auto', 'smoke', 'cpu', 't4'"),
+    ({"PROFILE": None}, "one of 'auto', 'smoke'"),
+    ({"DTYPE": "float16"}, "one of 'auto', 'fp32', 'bf16', 'fp16'"),
+    ({"SEED": 1.5}, "a whole number from 0"),
+    ({"SEED": -1}, "a whole number from 0"),
+    ({"SEED": True}, "a whole number from 0"),
+    ({"WORKSPACE": ""}, "a folder, or None"),
+    ({"WORKSPACE": 3}, "a folder, or None"),
+    ({"STORIES_CSV": 7}, "the path of a CSV, TSV, JSON lines or Parquet file, or None"),
+    ({"STORIES_CSV": "a.csv", "HUB_DATASET": "a/b"}, "STORIES_CSV and HUB_DATASET both name a dataset"),
+    ({"HUB_SPLIT": None}, "the name of a split"),
+    ({"TEXT_COLUMN": 0}, "the name of a column, or None ('story' or 'text')"),
+    ({"TITLE_COLUMN": True}, "the name of a column, or None ('title', where there is one), or 0 (none is read)"),
+    ({"GENRES": 1}, "a whole number from 2 on, or None"),
+    ({"GENRES": "12"}, "a whole number from 2 on"),
+    ({"DROP_PROMPTS": "False"}, "True or False"),
+    ({"PROVIDER": "openai"}, "one of 'auto', 'groq', 'local', 'recorded'"),
+    ({"MODELS": "llama-3.1-8b-instant"}, "a list of model names"),
+    ({"MODELS": []}, "a list of model names"),
+    ({"BASE_URL": "api.groq.com"}, "an address such as 'https://"),
+    ({"TARGET": -1}, "a whole number from 0 on"),
+    ({"WORDS": 0}, "a whole number from 20 to 3,000"),
+    ({"MOST_TOKENS": 1e5}, "a whole number from 0 on, or None (no bound)"),
+    ({"VARIANT": "tune"}, "one of 'tuned', 'seed'. Is 'tuned' meant?"),
+    ({"LLM": ""}, "a model on the Hugging Face Hub or a folder"),
+    ({"STORY_TOKENS": 0}, "a whole number from 8 on"),
+    ({"EPOCHS": 0}, "a number above 0"),
+    ({"EPOCHS": "2"}, "a number above 0"),
+    ({"EPOCHS": float("nan")}, "a number above 0"),
+    ({"FOUR_BIT": "False"}, "FOUR_BIT = 'False' is not allowed: True or False"),
+    ({"GRADIENT_CHECKPOINTING": "yes"}, "True or False, or None"),
+    ({"SOURCES": "original"}, "a list of one or more of 'original', 'chunk'"),
+    ({"SOURCES": ["original", "synthetics"]}, "Is 'synthetic' meant?"),
+    ({"SOURCES": []}, "a list of one or more of"),
+    ({"TRIALS": {"alpha": 64}}, "a list of changes such as"),
+    ({"TRIALS": [{}]}, "a list of changes such as"),
+    ({"SETFIT_TRIALS": ["titles"]}, "a list of changes such as"),
+    ({"FIVE_FOLDS": [5]}, "True, False, or a list of folds such as [0, 3]"),
+    ({"SETFIT_FOLDS": "all"}, "True, False, or a list of folds"),
+    ({"QUESTIONS": -3}, "a whole number from 0 on"),
+    ({"QA_EXAMPLES": None}, "a whole number from 0 on"),
+    ({"ENCODER": 0}, "a model on the Hugging Face Hub or a folder"),
+    ({"SETFIT_ITERATIONS": 0}, "a whole number from 1 on"),
+    ({"IMAGES": "no"}, "True or False"),
+]
+
+
+@pytest.mark.parametrize(("values", "said"), WRONG, ids=[str(values)[:60] for values, _ in WRONG])
+def test_a_wrong_value_gets_one_line_that_lists_what_is_allowed(values, said):
+    with pytest.raises(allowed.ParameterError) as caught:
+        allowed.check(values)
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+    assert caught.value._render_traceback_() == [str(caught.value)]  # what IPython shows in place of a traceback
+
+
+def test_all_wrong_values_are_told_at_once():
+    with pytest.raises(allowed.ParameterError) as caught:
+        allowed.check({"PROFILE": "gpu", "EPOCHS": 0, "SEED": 42})
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_zero_means_none_wherever_it_can():
+    none = {"QUESTIONS": 0, "TARGET": 0, "MOST_REQUESTS": 0, "MOST_TOKENS": 0, "QA_EXAMPLES": 0, "TRIALS": 0, "SETFIT_TRIALS": 0, "LARGE_ENCODER": 0}  # fmt: skip
+    allowed.check(none | {"TITLE_COLUMN": 0, "ID_COLUMN": 0, "FIVE_FOLDS": 0, "FOUR_BIT": 0, "SETFIT_FOLDS": 0})
+    assert config.get_profile("cpu", large_encoder=0).large_encoder is None
+    assert config.get_profile("cpu", large_encoder=None).large_encoder and config.get_profile("cpu", questions=0).questions == 0
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_notebook_looks_at_all_of_its_parameters_before_it_starts(path):
+    code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    [parameters] = [cell.source for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    values: dict = {}
+    exec(parameters, values)
+    named = {target.id for node in ast.parse(parameters).body for target in node.targets}
+    assert named <= set(allowed.ALLOWED)
+    allowed.check(values)
+    [start] = [cell.source for cell in code if "runtime.start(" in cell.source]
+    assert start.index("allowed.check(globals())") < start.index("runtime.start(")
