@@ -174,7 +174,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_an_undisturbed_one(loaded, table
     with out.open("ab") as file:
         file.write(b'half a row that was never finished,"')
     classified, real = [], loaded.classify
-    monkeypatch.setattr(loaded, "classify", lambda texts, *rest: classified.extend(texts) or real(texts, *rest))
+    monkeypatch.setattr(loaded, "classify", lambda texts, *a, **k: classified.extend(texts) or real(texts, *a, **k))
     tally = classify_table(loaded, source, out)
     assert out.read_bytes() == whole.read_bytes() and len(classified) == len(table) - 10
     assert tally.rows == len(table) - 10 and tally.before == 10 and "10 rows were classified before" in capsys.readouterr().err
