@@ -79,32 +79,26 @@ def reviews(folder: Path) -> Path:
     return folder / "reviews.tsv"
 
 
-def read(path: Path, text: str, label: str) -> pd.DataFrame:
-    """A labelled table as a story table with split and folds, as `01_clean` leaves it."""
-    raw = {
-        ".csv": lambda: pd.read_csv(path, dtype=str, keep_default_na=False),
-        ".tsv": lambda: pd.read_csv(path, dtype=str, keep_default_na=False, sep="\t"),
-        ".jsonl": lambda: pd.read_json(path, orient="records", lines=True, dtype=str),
-    }[path.suffix]()
-    table, notes = stories.validate(raw.rename(columns={text: "text", label: "genre"})[["text", "genre"]])
-    for note in notes:
+def read(run: runtime.Run, path: Path, text: str, label: str) -> tuple[pd.DataFrame, dict]:
+    """A labelled table as a story table with split and folds, as `01_clean` leaves it, and its facts."""
+    table, facts = stories.load_stories(run, str(path), columns={"text": text, "label": label})
+    for note in facts["notes"]:
         print("   ", note)
     table["text_clean"] = table["text"].map(stories.clean_text)
-    return stories.add_split_and_folds(table)[0]
+    return stories.add_split_and_folds(table)[0], facts
 
 
 def take_away(name: str, path: Path, text: str, label: str, work: Path) -> dict:
     """Judge, fit, save, load, and classify a corpus; returns its line of the table."""
     print(f"== {name}: {path.name}")
     run = runtime.start("smoke", str(work / name))
-    table = read(path, text, label)
+    table, facts = read(run, path, text, label)
     encoder, encoder_name = models.load_encoder(run, models.PACKAGED_ENCODER)
     encoder.max_seq_length = 64
     parts = {
         "words": lexical.words(),
         "opening, int8": sentences.frozen(run, Int8Encoder(encoder), f"{encoder_name}, int8", ("opening", "title")),
     }
-    facts = {"source": path.name, "sha256": stories.table_hash(table), "rows": len(table), "genres": table["genre"].nunique()}
     predictions, seconds, judged = {"svm": [], "fast": []}, {"svm": 0.0, "fast": 0.0}, []
     for fold in range(stories.N_FOLDS):
         train, held = table[table["fold"] != fold], table[table["fold"] == fold]

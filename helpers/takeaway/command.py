@@ -91,6 +91,7 @@ def classify_table(
         "abstain": abstain,
     }
     done, size = _place(out, progress, task, restart)
+    _note_place(progress, task | {"rows": done, "bytes": size})
     tally, begin = Tally(before=done), time.perf_counter()
     write = _json_lines if out.suffix.lower() == ".jsonl" else _delimited
     with (
@@ -163,7 +164,8 @@ def _place(out: Path, progress: Path, task: dict, restart: bool) -> tuple[int, i
         raise FileExistsError(f"{out.name} was begun with another {', '.join(other)}. {again}")
     if out.stat().st_size < size:
         raise FileExistsError(f"{out.name} is shorter than when the earlier run stopped. {again}")
-    print(f"{rows:,} rows were classified before: going on there.", file=sys.stderr)
+    if rows:
+        print(f"{rows:,} rows were classified before: going on there.", file=sys.stderr)
     return rows, size
 
 

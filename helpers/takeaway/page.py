@@ -6,6 +6,8 @@ page.build_page(classifier).launch(share=False)                                i
 
 from __future__ import annotations
 
+import textwrap
+
 from helpers.takeaway import reasons
 
 EXAMPLES = (
@@ -62,18 +64,19 @@ def build_page(classifier):
         with gradio.Row():
             with gradio.Column():
                 title = gradio.Textbox(label="Title (may be empty)", max_lines=1, elem_id="title")
-                story = gradio.Textbox(label="Story", lines=12, max_lines=20, elem_id="story")
+                story = gradio.Textbox(label="Story", lines=8, max_lines=20, elem_id="story")
                 button = gradio.Button("Which genre?", variant="primary", elem_id="ask")
             with gradio.Column():
                 genres = gradio.Label(label="The five likeliest", num_top_classes=5, elem_id="genres")
                 remark = gradio.Markdown(elem_id="remark")
-        colours = {_FOR: "blue", _AGAINST: "orange"}
-        words = gradio.HighlightedText(
-            label="Words for and against the likeliest", color_map=colours, combine_adjacent=False, elem_id="words"
-        )
-        passages = gradio.HighlightedText(
-            label="Passages for and against it", color_map=colours, show_legend=True, elem_id="passages"
-        )
+        marked = {
+            "color_map": {_FOR: "blue", _AGAINST: "orange"},
+            "show_legend": True,
+            "show_inline_category": False,
+            "combine_adjacent": False,
+        }
+        words = gradio.HighlightedText(label="Words for and against the likeliest", elem_id="words", **marked)
+        passages = gradio.HighlightedText(label="Passages for and against it", elem_id="passages", **marked)
         strongest = gradio.Markdown(elem_id="strongest")
         gradio.Examples([list(example) for example in EXAMPLES], [title, story], label="Examples")
         button.click(answer, [title, story], [genres, remark, words, passages, strongest], api_name="classify")
@@ -114,4 +117,7 @@ def marked_text(classifier, story: str, title: str, label: str) -> tuple[list[tu
     whole = float(classifier.predict_proba([story], [title or ""])[0].max())
     if first["says"] < least:
         return text, f"No single passage makes it {label}."
-    return text, f"Without “{first['passage'][:60]} …” {label} would stand at {first['without']:.0%} instead of {whole:.0%}."
+    return (
+        text,
+        f"Without “{textwrap.shorten(first['passage'], 70, placeholder=' …')}” {label} would stand at {first['without']:.0%} instead of {whole:.0%}.",
+    )

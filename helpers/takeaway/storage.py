@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+import safetensors
 import safetensors.numpy
 
 from helpers.takeaway import heads, texts
@@ -93,7 +94,7 @@ def load(kind, name: str | Path, revision: str | None = None):
     content = _content(folder, config)
     try:
         return _build(kind, config, content)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
         raise ValueError(
             f"{folder.name}/{CONFIG} is not as this project writes it ({error!r}). Get the classifier again."
         ) from None
@@ -150,8 +151,13 @@ def _build(kind, config: dict, content: dict[str, bytes]):
     tensors, parts = safetensors.numpy.load(content[TENSORS]), {}
     for saved in config["parts"]:
         place = saved["folder"]
-        reader = load_reader(saved["name"], saved["reads"], lambda file, place=place: content[f"{place}/{file}"])
-        _must_read_the_same(saved, reader, tensors.get(f"{place}/probe"))
+        try:
+            reader = load_reader(saved["name"], saved["reads"], lambda file, place=place: content[f"{place}/{file}"])
+            _must_read_the_same(saved, reader, tensors.get(f"{place}/probe"))
+        except (ValueError, OSError, KeyError, TypeError):
+            raise
+        except Exception as error:  # ONNX Runtime's and tokenizers' own kinds
+            raise ValueError(f"The part {saved['name']!r} cannot be loaded ({str(error).splitlines()[0][:120]}).") from None
         head = heads.from_bytes(content[f"{place}/head.skops"], f"{place}/head.skops")
         parts[saved["name"]] = Part(reader, head, *map(float, tensors[f"{place}/fusion"]))
     calibration, usual = (

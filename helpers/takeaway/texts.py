@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
-from helpers.words import tokens
+from helpers.words import count_words, tokens
 
 LONGEST = 200_000
 """Characters that are read of a text; what stands beyond them is left out, and that is said."""
@@ -67,7 +67,7 @@ def note(text: str, usual: Usual, vocabulary: set[str]) -> str:
     if len(text) > LONGEST:
         said.append(f"only the first {LONGEST:,} of {len(text):,} characters were read")
     if len(text.strip()) < usual.shortest / 2:
-        said.append(f"only {len(text.split())} words, much shorter than the texts it learned from")
+        said.append(f"only {count_words(text)} words, much shorter than the texts it learned from")
     share = known_words(text, vocabulary) if vocabulary else None
     if share is not None and share < usual.known / 2:
         said.append(f"{share:.0%} of its words are known: another language or kind of text than it learned from?")

@@ -69,7 +69,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._answer(401, {"error": "Invalid username or password."})
             name = f"{asked['organization']}/{asked['name']}" if asked.get("organization") else asked["name"]
             known = name in hub.repositories
-            hub.repositories.setdefault(name, {"private": asked.get("private"), "files": {}})
+            private = asked.get("private") or asked.get("visibility") == "private"  # earlier and later clients
+            hub.repositories.setdefault(name, {"private": private, "files": {}})
             return self._answer(409 if known else 200, {"url": f"{hub.url}/{name}", "name": name, "id": name})
         if path == "/api/validate-yaml":
             self._body()

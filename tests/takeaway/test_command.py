@@ -153,7 +153,7 @@ def interrupt_after(monkeypatch, pieces: int):
     def dying(progress, reached):
         real(progress, reached)
         calls.append(reached["rows"])
-        if len(calls) == pieces:
+        if len(calls) == pieces + 1:  # the first call notes the beginning
             raise KeyboardInterrupt
 
     monkeypatch.setattr(command, "_note_place", dying)
@@ -170,11 +170,11 @@ def test_an_interrupted_run_goes_on_and_ends_as_an_undisturbed_one(loaded, table
         done = interrupt_after(patched, 2)
         with pytest.raises(KeyboardInterrupt):
             classify_table(loaded, source, out)
-    assert done == [5, 10]
+    assert done == [0, 5, 10]
     with out.open("ab") as file:
         file.write(b'half a row that was never finished,"')
     classified, real = [], loaded.classify
-    monkeypatch.setattr(loaded, "classify", lambda texts, *rest: classified.extend(texts) or real(texts, *rest))
+    monkeypatch.setattr(loaded, "classify", lambda texts, *a, **k: classified.extend(texts) or real(texts, *a, **k))
     tally = classify_table(loaded, source, out)
     assert out.read_bytes() == whole.read_bytes() and len(classified) == len(table) - 10
     assert tally.rows == len(table) - 10 and tally.before == 10 and "10 rows were classified before" in capsys.readouterr().err
@@ -199,6 +199,15 @@ def test_what_was_begun_otherwise_is_not_gone_on_with(loaded, table, tmp_path, m
     assert classify_table(loaded, source, out, restart=True).rows == len(table) + 1
 
 
+def test_a_run_that_was_interrupted_before_its_first_row_begins_again(loaded, table, tmp_path, monkeypatch):
+    source, out = written_as(table, "csv", tmp_path), tmp_path / "out.csv"
+    with monkeypatch.context() as patched:
+        patched.setattr(type(loaded), "_probabilities", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            classify_table(loaded, source, out)
+    assert out.exists() and classify_table(loaded, source, out).rows == len(table)
+
+
 def test_a_killed_command_goes_on(folder, table, tmp_path):
     """The real command, killed while it works."""
     source, out = tmp_path / "many.csv", tmp_path / "out.csv"
@@ -208,7 +217,11 @@ def test_a_killed_command_goes_on(folder, table, tmp_path):
     running = subprocess.Popen(order, cwd=PROJECT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     progress = out.with_name(out.name + ".progress")
     until = time.monotonic() + 120
-    while not progress.exists() and time.monotonic() < until and running.poll() is None:
+    while (
+        '"rows": 0' in (progress.read_text() if progress.exists() else '"rows": 0')
+        and time.monotonic() < until
+        and running.poll() is None
+    ):
         time.sleep(0.05)
     os.kill(running.pid, signal.SIGKILL)
     running.wait()

@@ -8,6 +8,7 @@ import pytest
 
 from helpers.representations.lexical import with_title
 from helpers.takeaway import pictures, reasons
+from helpers.words import tokens
 
 SPACE = "The starship fired on the imperial fleet, and the rebel captain ordered the fighters out of the hangar toward the burning planet. "
 WEST = (
@@ -61,8 +62,13 @@ def test_a_planted_passage_is_found_out(loaded):
     assert "starship" in found.loc[found["says"].idxmin(), "passage"]
     found = reasons.passages(loaded, text, label="Space Opera")
     assert "starship" in found.loc[found["says"].idxmax(), "passage"]
-    strongest = reasons.words(loaded, text, label="Space Opera")["word"].head(3)
-    assert sum(all(piece in SPACE.lower() for piece in word.split()) for word in strongest) >= 2
+    says, space, west = (
+        reasons.contributions(loaded, text, label="Space Opera"),
+        set(tokens(SPACE.lower())),
+        set(tokens(WEST.lower())),
+    )
+    of_space, of_west = (sum(says.get(word, 0) for word in words) for words in (space - west, west - space))
+    assert of_space > 0 > of_west
 
 
 CUT = {
