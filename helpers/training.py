@@ -159,6 +159,9 @@ class Training:
 _RECORDS = {"recipe.json", "finished.json", "spent.json"}  # the last one is of an earlier version
 
 
+_COLUMNS = ("step", "epoch", "loss", "validation_loss", "seconds")
+
+
 class _Saving(TrainerCallback, ExportableState):
     """Say when to save, and put into a checkpoint what the trainer does not: time and log so far, and the order of the epoch under way.
 
@@ -172,7 +175,10 @@ class _Saving(TrainerCallback, ExportableState):
         if checkpoint and not kept:  # of an earlier version
             kept = read_json(folder / "spent.json") or {}
         self.folder, self.minutes, self.trainer = folder, minutes, None
-        self.spent, self.log = kept.get("seconds", 0.0), kept.get("log", [])
+        self.spent = kept.get("seconds", 0.0)
+        self.log = [
+            {name: entry[name] for name in _COLUMNS if name in entry} for entry in kept.get("log", [])
+        ]  # the trainer sorts names
         self._unlogged, self._order, self._between = kept.get("unlogged"), kept.get("order"), False
         self.begin = self.saved = time.perf_counter()
 

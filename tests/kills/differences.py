@@ -10,7 +10,7 @@ import pandas as pd
 from safetensors.numpy import load_file
 
 VOLATILE = {
-    "id", "cost", "created_at", "seconds", "latency_ms", "latency_threads", "device", "recorded_at", "made", "_name_or_path", "base_model_name_or_path"
+    "id", "cost", "created_at", "seconds", "latency_ms", "latency_threads", "device", "recorded_at", "peak_process_gb", "peak_gpu_gb", "made", "_name_or_path", "base_model_name_or_path"
 }  # fmt: skip
 """Keys that may differ between two runs of the same notebook: what it took and when, and paths."""
 
@@ -71,7 +71,9 @@ def _arrays(one: dict, other: dict) -> str:
 
 def _steady(value):
     if isinstance(value, dict):
-        return {key: _steady(entry) for key, entry in value.items() if key not in VOLATILE}
+        kept = {key: _steady(entry) for key, entry in value.items() if key not in VOLATILE}
+        # PEFT writes a set, in whatever order this process has it.
+        return {key: sorted(entry) if key == "target_modules" else entry for key, entry in kept.items()}
     return [_steady(entry) for entry in value] if isinstance(value, list) else value
 
 

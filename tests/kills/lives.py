@@ -147,9 +147,8 @@ def rename_drive(stage: Stage, job: Job, times: int) -> Outcome:
     shutil.copytree(job.before, workspace)
     given, begin = stage.groq.delivered, time.monotonic()
     for _ in range(times):
-        end = stage.live(
-            job.notebook, workspace, after=moments.uniform(0, job.seconds), do=lambda pid: workspace.rename(elsewhere)
-        )
+        moment = moments.uniform(0, max(0.5, job.seconds - 1))
+        end = stage.live(job.notebook, workspace, after=moment, do=lambda pid: workspace.rename(elsewhere), once_open=True)
         outcome.lives += 1
         if not elsewhere.exists():
             continue

@@ -55,15 +55,24 @@ class Stage:
             command = [sys.executable, str(HERE / "zygote.py"), "serve", str(self.socket)]
             self.zygote = subprocess.Popen(command, env=os.environ | _ENVIRONMENT | own, stdout=log, stderr=log)
 
-    def live(self, notebook: str, workspace: Path, die_at_write: int | None = None, after: float = 0, do=None) -> str:
+    def live(
+        self,
+        notebook: str,
+        workspace: Path,
+        die_at_write: int | None = None,
+        after: float = 0,
+        do=None,
+        once_open: bool = False,
+    ) -> str:
         """Run a notebook once; returns `done`, `killed`, or its error.
 
         Args:
             notebook: which.
             workspace: its folder; `<workspace>.events` beside it gets what `zygote` says.
             die_at_write: number of the file opened for writing at which the kernel kills itself.
-            after: seconds of the kernel's life after which `do` is called.
+            after: seconds after which `do` is called.
             do: function of the kernel's process id.
+            once_open: count the seconds from when the workspace was opened, not from when the kernel began.
         """
         import papermill
         from nbclient.exceptions import DeadKernelError
@@ -72,13 +81,16 @@ class Stage:
         self.wait_for_zygote()
         about = {"events": f"{workspace}.events", "workspace": str(workspace), "cwd": str(PROJECT / "notebooks")}
         (self.folder / "life.json").write_text(json.dumps(about | {"die_at_write": die_at_write}))
-        (self.folder / "kernel.pid").unlink(missing_ok=True)
+        for name in ("kernel.pid", "kernel.open"):
+            (self.folder / name).unlink(missing_ok=True)
         values = {"PROFILE": "smoke", "WORKSPACE": str(workspace)} | PARAMETERS[notebook]
         values |= {"BASE_URL": self.groq.url} if "PROVIDER" in values else {}
         values |= {"LLM": str(self.llm)} if notebook[:2] in ("04", "05", "06") else {}
         over = threading.Event()
         if do:
-            threading.Thread(target=self._meanwhile, args=(after, do, over), daemon=True).start()
+            threading.Thread(
+                target=self._meanwhile, args=(after, do, "kernel.open" if once_open else "kernel.pid", over), daemon=True
+            ).start()
         source, target = PROJECT / "notebooks" / f"{notebook}.ipynb", self.folder / f"{notebook}.ipynb"
         try:
             papermill.execute_notebook(
@@ -101,13 +113,12 @@ class Stage:
         self.zygote.kill()
         self.groq.__exit__()
 
-    def _meanwhile(self, seconds: float, do, over: threading.Event) -> None:
-        file = self.folder / "kernel.pid"
-        while not file.exists():
+    def _meanwhile(self, seconds: float, do, since: str, over: threading.Event) -> None:
+        while not (self.folder / since).exists():
             if over.wait(0.01):
                 return
         if not over.wait(seconds):
-            do(int(file.read_text()))
+            do(int((self.folder / "kernel.pid").read_text()))
 
     def wait_for_zygote(self) -> None:
         """Wait until everything is imported."""

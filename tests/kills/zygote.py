@@ -5,7 +5,7 @@
 
 Imports would be most of a life of a few seconds otherwise. A kernel reads `life.json` beside the socket: `events` (a file that gets a line for each
 training step, saved checkpoint and kept answer) and `die_at_write` (number of the file opened for writing in `workspace` at which it kills
-itself). It writes its process id to `kernel.pid`.
+itself). It writes its process id to `kernel.pid`, and has a file `kernel.open` there once it has opened its workspace.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def be_kernel(folder: Path, connection_file: str) -> None:
         life = json.loads((folder / "life.json").read_text())
         (folder / "kernel.pid.part").write_text(str(os.getpid()))
         (folder / "kernel.pid.part").rename(folder / "kernel.pid")
-        watch(life)
+        watch(folder, life)
         os.chdir(life["cwd"])
         from ipykernel.kernelapp import IPKernelApp
 
@@ -79,11 +79,14 @@ def be_kernel(folder: Path, connection_file: str) -> None:
         os._exit(0)
 
 
-def watch(life: dict) -> None:
+def watch(folder: Path, life: dict) -> None:
     """Have this kernel write down what it pays for, and die in the middle of a file where that is its order."""
+    from helpers import workspace
     from helpers.augmentation.journal import Journal
     from helpers.training import _Saving
 
+    opened, open_workspace = folder / "kernel.open", workspace.open_workspace
+    workspace.open_workspace = lambda path: (open_workspace(path), opened.touch())[0]
     events = os.open(life["events"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def after(owner, name: str, line) -> None:

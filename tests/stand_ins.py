@@ -13,6 +13,14 @@ WORDS = (
 ).split()
 
 
+SENTENCES = (
+    "The {a} was on the {b} when they came back for the {c}, and it was not the {d} that I had seen there.",
+    "She told him that there was a {a} in the {b}, but he did not want to leave his {c} or the {d}.",
+    "What would you do with a {a} and a {b}, they asked, if all that we have is this {c} and that old {d}?",
+    "He had been at the {a} with her since the {b} was gone, and now the {c} of the {d} is theirs.",
+)
+
+
 def write_models(folder: Path) -> tuple[Path, Path]:
     """Write an encoder and a language model; returns the folder for `PYTHONPATH` in which the encoder is a package, and the other's folder."""
     import torch
@@ -59,6 +67,8 @@ def answer(body: dict) -> str:
     if number % 7 == 0:
         return "No."
     moods = random.Random(number)
-    length = 150 + number % 60
-    sentences = [" ".join(moods.choices(WORDS, k=9)).capitalize() + "." for _ in range(length // 9)]
+    sentences = []
+    for _ in range(13 + number % 5):
+        a, b, c, d = moods.sample(WORDS, 4)
+        sentences.append(moods.choice(SENTENCES).format(a=a, b=b, c=c, d=d))
     return f"Title: The {moods.choice(WORDS)}\n\n" + " ".join(sentences)
