@@ -31,7 +31,9 @@ def unusual(table: pd.DataFrame, notes: list[str], profile: Profile) -> pd.DataF
     Returns:
         DataFrame of `what` was found and what it `means` for the other notebooks; one row where nothing was.
     """
-    rows = [(note, "" if note.endswith("as asked") else "repaired in the saved table; the file stays as it is") for note in notes]
+    rows = [
+        (note, "" if note.endswith("as asked") else "repaired in the saved table; the file stays as it is") for note in notes
+    ]
     rows += _labels(table) + _texts(table) + _language(language_of(table["text"]), table, profile) + _size(table, profile)
     rows = rows or [("nothing was repaired, and nothing is unusual", "")]
     return pd.DataFrame(rows, columns=["what", "means"])
