@@ -9,9 +9,10 @@ import subprocess
 import nbformat
 import pandas as pd
 import pytest
-from tiny_models import build_tokenizer, causal
+from tiny_models import causal
 
 from helpers import series
+from helpers.benchmarks.gpu.standins import build_tokenizer
 from helpers.comparison.approaches import APPROACHES
 
 TINY = {

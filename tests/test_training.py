@@ -11,9 +11,10 @@ import shutil
 import pandas as pd
 import pytest
 import torch
-from tiny_models import GENRES, build_tokenizer, lora_config, with_head
+from tiny_models import GENRES, lora_config, with_head
 
 from helpers import checkpoints, runtime, training
+from helpers.benchmarks.gpu.standins import build_tokenizer
 from helpers.llm import lora
 from helpers.representations import tokens
 from helpers.runtime import keeps_random_state
