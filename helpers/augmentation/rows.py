@@ -50,7 +50,7 @@ def training_set(
     if "chunk" in sources:
         parts.append(chunk_stories(train)[COLUMNS])
     if "description" in sources:
-        described = genre_descriptions(stories)
+        described = genre_descriptions(train)
         parts.append(pd.DataFrame([described[g] for g in sorted(set(stories["genre"])) if g in described], columns=COLUMNS))
     tasks = [task for task in JOURNALS if task in sources]
     if tasks:

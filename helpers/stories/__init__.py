@@ -10,6 +10,7 @@ from helpers.stories.cleaning import clean_text
 from helpers.stories.families import (
     FAMILIES,
     SAMPLE_CSV,
+    are_known,
     by_family,
     families_of,
     family_of,
@@ -17,7 +18,7 @@ from helpers.stories.families import (
     is_sample,
     sample_texts,
 )
-from helpers.stories.files import read_csv
+from helpers.stories.files import read_csv, read_table
 from helpers.stories.findings import audit, find_prompts, find_stray_marks
 from helpers.stories.hub import HUB_DATASET
 from helpers.stories.kept import FACTS, TABLE, read_stories, save_stories
@@ -49,12 +50,14 @@ __all__ = [
     "find_prompts",
     "find_stray_marks",
     "ids_hash",
+    "are_known",
     "is_known",
     "is_sample",
     "is_unspaced",
     "language_of",
     "load_stories",
     "read_csv",
+    "read_table",
     "read_stories",
     "sample_texts",
     "save_stories",

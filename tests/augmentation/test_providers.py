@@ -7,6 +7,7 @@ import json
 import sys
 import time
 import types
+from datetime import datetime, timezone
 
 import pandas as pd
 import pytest
@@ -139,7 +140,7 @@ def test_a_daily_limit_is_told_at_once_with_the_time_to_come_back(server):
     server.faults.append("daily")
     with pytest.raises(ModelUnavailable, match="daily limit") as caught:
         ask(connect(server))
-    ahead = (caught.value.when - providers.datetime.now(providers.timezone.utc)).total_seconds()
+    ahead = (caught.value.when - datetime.now(timezone.utc)).total_seconds()
     assert 3500 < ahead <= 3600
     assert len(server.requests) == 1, "the SDK would have knocked twice more"
 
@@ -177,9 +178,9 @@ def test_a_key_that_is_withdrawn_stops_the_run(server):
     assert len(server.requests) == 1
 
 
-def test_a_refused_request_stops_with_the_services_own_words(server):
+def test_a_refused_request_is_told_with_the_services_own_words(server):
     server.faults.append("400")
-    with pytest.raises(ProviderError, match="HTTP 400.*No luck"):
+    with pytest.raises(NoAnswer, match="HTTP 400.*No luck"):
         ask(connect(server))
 
 

@@ -41,6 +41,8 @@ def test_the_table_is_kept_with_where_it_was_measured(folder, workspace, run, mo
     monkeypatch.setattr(sys, "argv", ["x", "--profile", "smoke", "--llm", folder, "--batch-size", "1", "--batches", "1"])
     main()
     table, facts = steps.read_steps(runtime.start("smoke", workspace))
-    assert isinstance(table, pd.DataFrame) and len(table) == 2 and facts["model"].startswith("tiny (") and "CPU" in facts["device"]
+    assert (
+        isinstance(table, pd.DataFrame) and len(table) == 2 and facts["model"].startswith("tiny (") and "CPU" in facts["device"]
+    )
     assert table["time, ratio"][0] == 1 and table["memory, ratio"][0] == 1
     assert table["padding"].tolist() == ["to the limit", "to the longest"]

@@ -12,6 +12,7 @@ import pytest
 
 from helpers import stories
 from helpers.representations import lexical
+from helpers.words import tokens
 
 CHINESE = "老渔夫独自住在海边，每天夜里数着经过的船只。有一天夜里，一条船也没有经过。"
 THAI = "ผู้เฒ่าคนหนึ่งอาศัยอยู่ริมทะเล"
@@ -47,14 +48,14 @@ def test_cleaning_never_cuts_a_word_at_its_marks(text, cleaned):
 def test_tokens_of_latin_text_are_scikit_learns():
     text = "The Café_noir's 3 owners don't e-mail; naïve Å a b2 … and so on"
     pattern = lexical.words().steps[1][1].__class__.__mro__[1](token_pattern=r"(?u)\b\w\w+\b").build_tokenizer()
-    assert stories.tokens(text) == pattern(text)
+    assert tokens(text) == pattern(text)
 
 
 def test_tokens_keep_marks_and_pair_the_letters_of_scripts_without_spaces():
-    assert stories.tokens(HINDI) == ["हिन्दी", "में", "कहानी", "बहुत", "अच्छी", "है"]
-    assert stories.tokens("cafe\u0301 café") == ["café", "café"]
-    assert stories.tokens("老渔夫 iPhone手机") == ["老渔", "渔夫", "iPhone", "手机"]
-    assert all(len(stories.clean_text(token)) >= 2 for token in stories.tokens(THAI))
+    assert tokens(HINDI) == ["हिन्दी", "में", "कहानी", "बहुत", "अच्छी", "है"]
+    assert tokens("cafe\u0301 café") == ["café", "café"]
+    assert tokens("老渔夫 iPhone手机") == ["老渔", "渔夫", "iPhone", "手机"]
+    assert all(len(stories.clean_text(token)) >= 2 for token in tokens(THAI))
 
 
 def test_words_are_counted_by_letters_where_no_spaces_part_them():
