@@ -15,6 +15,7 @@ import sys
 import nbformat
 import pytest
 
+from helpers import pages
 from helpers.config import PROJECT, REPOSITORY
 from helpers.series import FOLDER, NOTEBOOKS
 
@@ -123,6 +124,12 @@ def test_reads_like_an_article(notebook):
     assert len(bare) <= len(code(notebook)) / 2, "most code cells have no sentence before them"
     assert max(len(cell.source.splitlines()) for cell in code(notebook)) <= 40
     assert 12 <= len(cells) <= 50
+
+
+def test_contents_lead_to_every_section(notebook):
+    first = notebook.cells[0].source
+    if "<!-- contents -->" in first:
+        assert pages.contents(notebook) in first, "python -m helpers.pages writes it anew"
 
 
 def test_recorded_outputs_are_clean(notebook):

@@ -68,7 +68,7 @@ def to_html(table: pd.DataFrame, wide: bool = False, folded: str = "") -> str:
     def row(cells, tag: str) -> str:
         parts = []
         for name, cell, numeric in zip(table, cells, right):
-            text = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", html.escape(str(cell)))
+            text = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", html.escape(str(cell))).replace(" %", "\u00a0%")
             align = ' align="right"' if numeric else ' align="left"'
             scope = ' scope="col"' if tag == "th" else f' data-label="{html.escape(str(name))}"'
             parts.append(f"<{tag}{align}{scope}>{text}</{tag}>")
