@@ -115,6 +115,7 @@ ALLOWED: dict[str, Rule] = {
     "TRIALS": _CHANGES,
     "FIVE_FOLDS": _FOLDS,
     "QUESTIONS": _whole(0).or_none(),
+    "SAVE_MINUTES": Rule("a number of minutes above 0", lambda value: type(value) in (int, float) and value > 0).or_none(),
     "QA_EXAMPLES": _whole(0),
     "ENCODER": _MODEL,
     "LARGE_ENCODER": _MODEL.or_zero("none"),

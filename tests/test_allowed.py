@@ -57,7 +57,7 @@ WRONG = [
     ({"QA_EXAMPLES": None}, "a whole number from 0 on"),
     ({"ENCODER": 0}, "a model on the Hugging Face Hub or a folder"),
     ({"SETFIT_ITERATIONS": 0}, "a whole number from 1 on"),
-    ({"IMAGES": "no"}, "True or False"),
+    ({"SAVE_MINUTES": 0}, "a number of minutes above 0"),
 ]
 
 
