@@ -42,14 +42,16 @@ def train(tokenizer, monkeypatch):
     )
     examples = tokens.classification_examples(tokenizer, table.assign(story_id="x"), 24, GENRES)
 
-    def train(run, dies_after=None, do=None, **options):
+    def train(run, dies_after=None, do=None, at="on_step_end", **options):
         def strike(self, args, state, control, **kwargs):
             if state.global_step == dies_after:
                 if do is None:
                     raise Killed
                 do()
 
-        monkeypatch.setattr(training._Progress, "on_step_begin" if do else "on_step_end", strike, raising=False)
+        for moment in ("on_step_begin", "on_step_end"):
+            what = strike if moment == at else lambda *_, **__: None
+            monkeypatch.setattr(training._Progress, moment, what, raising=False)
         config = lora_config("SEQ_CLS")
         config.lora_dropout = 0.1
         options = {"epochs": 3, "learning_rate": 1e-3, "batch_size": 2, "accumulation": 2, "validation": examples[:5]} | options
@@ -201,7 +203,7 @@ def test_a_disk_that_fills_while_a_checkpoint_is_written(every_step, run, train,
 def test_drive_that_goes_while_a_training_runs(every_step, train):
     folder, elsewhere = every_step.workspace, every_step.workspace.with_name("elsewhere")
     with pytest.raises(DriveGone, match="Drive is gone, run the setup cell again"):
-        train(every_step, 3, do=lambda: folder.rename(elsewhere))
+        train(every_step, 3, do=lambda: folder.rename(elsewhere), at="on_step_begin")
     assert not folder.exists()
     elsewhere.rename(folder)
     with pytest.raises(Killed):
