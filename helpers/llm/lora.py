@@ -13,7 +13,6 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
 
-from helpers import models
 from helpers.measuring import measure
 from helpers.representations.tokens import pad_batch
 from helpers.runtime import Run, keeps_random_state
@@ -92,13 +91,6 @@ def _optimizer(model, learning_rate: float, head_learning_rate: float, weight_de
     return torch.optim.AdamW(groups, lr=learning_rate, weight_decay=weight_decay)
 
 
-def _hash_of_own(source: str) -> str:
-    """Of the weights of a model that was given as a folder, for two folders may have one name; empty for a model that goes by its name."""
-    folder = Path(source)
-    by_name = folder.is_relative_to(models.models_folder()) or "snapshots" in folder.parts
-    return models.weights_hash(folder) if source and folder.is_dir() and not by_name else ""
-
-
 @keeps_random_state
 def train_lora(
     run: Run,
@@ -153,8 +145,6 @@ def train_lora(
         "examples": hashlib.sha256(json.dumps(examples).encode()).hexdigest(),
         "training": [epochs, learning_rate, batch_size, accumulation, warmup, weight_decay, label_smoothing],
     }
-    if digest := _hash_of_own(model.config._name_or_path):
-        recipe["model"] += f" ({digest})"
     if validation:
         recipe["validation"] = hashlib.sha256(json.dumps(validation).encode()).hexdigest()
     if head_learning_rate:
