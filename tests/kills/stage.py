@@ -111,6 +111,7 @@ class Stage:
 
     def close(self) -> None:
         self.zygote.kill()
+        self.zygote.wait()
         self.groq.__exit__()
 
     def _meanwhile(self, seconds: float, do, since: str, over: threading.Event) -> None:
