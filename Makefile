@@ -2,6 +2,7 @@
 #             any other parameter as papermill takes it: PARAMETERS='-p VARIANT seed -f mine.yaml')
 # make grid   many runs (GRID=grids/....yaml, WORKERS=2, CLUSTER=tcp://host:8786, and those of make run), see grids/README.md
 # make test   the tests; make lint checks, make format mends
+# make test-kills     each notebook killed at ten random moments (KILLS=10), on a disk that fills, with a Drive that goes, on tiny models
 # make test-colab     setup cells and notebooks in an imitation of Colab (Python 3.12; 6 GB of disk while it runs)
 # make test-versions  the fast tests with the lowest and the newest versions (VERSIONS="3.10-lowest 3.13-newest"; the same disk for each)
 # make bench      speed and memory of the classifiers of notebook 06 (after make run ONLY=01, same PROFILE and LLM)
@@ -14,6 +15,7 @@ ONLY ?=
 WORKSPACE ?=
 LLM ?=
 REPOSITORY ?=
+KILLS ?= 10
 VERSIONS ?= 3.10-lowest 3.13-newest
 PARAMETERS ?=
 GRID ?= grids/tiny.yaml
@@ -26,7 +28,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run grid test test-colab test-versions bench bench-llm drivers lint format record publish prune tables export address clean
+.PHONY: run grid test test-kills test-colab test-versions bench bench-llm drivers lint format record publish prune tables export address clean
 
 run: $(READY)
 	$(BIN)/python -u -m helpers.series run --profile $(PROFILE) --only "$(ONLY)" $(GIVEN)
@@ -36,6 +38,9 @@ grid: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest tests
+
+test-kills: $(READY)
+	$(BIN)/python tests/kills --kills $(KILLS) $(if $(ONLY),--only "$(ONLY)")
 
 test-colab: $(READY)
 	$(BIN)/python tests/colab_machine.py
