@@ -34,7 +34,7 @@ run: $(READY)
 	$(BIN)/python -u -m helpers.series run --profile $(PROFILE) --only "$(ONLY)" $(GIVEN)
 
 grid: $(READY)
-	$(BIN)/python -u -m helpers.batches run "$(GRID)" --workers $(WORKERS) $(if $(CLUSTER),--cluster "$(CLUSTER)") $(GIVEN)
+	$(BIN)/python -u -m helpers.batches run "$(GRID)" --workers $(WORKERS) $(if $(CLUSTER),--cluster "$(CLUSTER)") $(if $(filter command,$(origin PROFILE)),-p PROFILE $(PROFILE)) $(GIVEN)
 
 test: $(READY)
 	$(BIN)/python -m pytest tests
