@@ -56,7 +56,8 @@ def test_texts_with_two_labels_are_counted():
 
 
 def test_repairs_come_first_and_an_ordinary_dataset_has_nothing_to_report(run, sample):
-    found = stories.unusual(sample.assign(split="test"), [], get_profile("cpu"))
+    table = sample.assign(split=["validation", "test"] * 120)
+    found = stories.unusual(table, [], get_profile("cpu"))
     assert found["what"].tolist() == ["nothing was repaired, and nothing is unusual"]
     assert report(english(40, "a", "b"), ["3 genre names had stray spaces"]).index[0] == "3 genre names had stray spaces"
 
