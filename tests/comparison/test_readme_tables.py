@@ -105,4 +105,6 @@ def test_a_table_reads_the_same_as_markdown_and_as_html():
     table = pd.DataFrame({"approach": ["**a | b**", "<c>"], "accuracy": ["**72.5 %**", "not run"]})
     assert to_markdown(table).splitlines()[:3] == ["| approach | accuracy |", "| --- | ---: |", "| **a \\| b** | **72.5 %** |"]
     page = to_html(table)
-    assert "<b>a | b</b>" in page and "&lt;c&gt;" in page and '<td align="right" data-label="accuracy"><b>72.5\u00a0%</b>' in page
+    assert (
+        "<b>a | b</b>" in page and "&lt;c&gt;" in page and '<td align="right" data-label="accuracy"><b>72.5\u00a0%</b>' in page
+    )
