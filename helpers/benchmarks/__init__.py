@@ -3,7 +3,7 @@
 They reach into every other room, so they stand on top.
 """
 
-from helpers.benchmarks.gpu.check import read_gpu_check
+from helpers.benchmarks.gpu.kept import read_gpu_check
 from helpers.benchmarks.speed import read_benchmark
 from helpers.benchmarks.steps import read_steps
 

@@ -15,6 +15,7 @@ from transformers import AutoModel, AutoModelForCausalLM
 
 from helpers import models, runtime
 from helpers.benchmarks.gpu import check, correctness, encoders, gather, standins, training
+from helpers.benchmarks.gpu.kept import read_gpu_check
 from helpers.benchmarks.gpu.notebooks import read_log
 from helpers.benchmarks.gpu.sizes import CUT, FULL
 from helpers.config import PROFILES
@@ -143,13 +144,13 @@ def test_a_failed_part_ends_with_an_error_and_the_others_are_kept(tmp_path, monk
 
 def test_a_rehearsal_is_never_shown_as_a_gpus(tmp_path):
     run = runtime.start("t4", str(tmp_path))
-    assert check.read_gpu_check(run) is None
+    assert read_gpu_check(run) is None
     folder = tmp_path / "results" / "gpu_check"
     write_json(folder / "facts.json", {"rehearsal": True, "device": "CPU"})
     pd.DataFrame({"seconds a step": [1.0]}).to_csv(folder / "training.csv", index=False)
-    assert check.read_gpu_check(run) is None
+    assert read_gpu_check(run) is None
     write_json(folder / "facts.json", {"rehearsal": False, "device": "Tesla T4, 16 GB"})
-    tables, facts = check.read_gpu_check(run)
+    tables, facts = read_gpu_check(run)
     assert list(tables) == ["training"] and facts["device"] == "Tesla T4, 16 GB"
 
 

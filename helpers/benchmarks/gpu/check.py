@@ -16,7 +16,6 @@ import time
 import traceback
 from pathlib import Path
 
-FOLDER = "gpu_check"
 PARTS = ("training", "notebooks", "correctness", "encoders", "memory")
 SHARE = {"training": 0.55, "encoders": 0.8}
 """By which share of the time a part must have begun its last piece of work."""
@@ -63,6 +62,7 @@ def run_check(device: str, seconds: float, gb: float, parts: tuple[str, ...], wo
 
     from helpers import runtime
     from helpers.benchmarks.gpu import correctness, encoders, training
+    from helpers.benchmarks.gpu.kept import FOLDER
     from helpers.benchmarks.gpu.notebooks import Series
     from helpers.benchmarks.gpu.sizes import CUT, FULL
     from helpers.config import PROJECT
@@ -130,21 +130,6 @@ def run_check(device: str, seconds: float, gb: float, parts: tuple[str, ...], wo
     print(f"{facts['device']}, {facts['dtype']}: {whole:.0f} s; tables in {relative(run.workspace)}/results/{FOLDER}")
     print("failed: " + "; ".join(failed) if failed else "nothing failed")
     return failed
-
-
-def read_gpu_check(run) -> tuple[dict, dict] | None:
-    """Tables of the last check in this workspace by their part, and where it ran; None if there is none, or only a rehearsal."""
-    import json
-
-    import pandas as pd
-
-    folder = run.workspace / "results" / FOLDER
-    if not (folder / "facts.json").exists():
-        return None
-    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    if facts["rehearsal"]:
-        return None
-    return {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}, facts
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.models import Pooling, Transformer
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoModel, AutoModelForCausalLM, MPNetConfig, PreTrainedTokenizerFast, Qwen2Config
 from transformers import Gemma3TextConfig as GemmaConfig
 
@@ -107,6 +107,9 @@ def save_encoder(folder: Path, config=None, tokenizer: PreTrainedTokenizerFast |
     """
     tokenizer = tokenizer or build_tokenizer()
     tokenizer.model_max_length, tokenizer.model_input_names = 512, ["input_ids", "attention_mask"]
+    ends = [(token, tokenizer.convert_tokens_to_ids(token)) for token in (tokenizer.bos_token, tokenizer.eos_token)]
+    around = processors.TemplateProcessing(single=f"{ends[0][0]} $A {ends[1][0]}", special_tokens=ends)
+    tokenizer.backend_tokenizer.post_processor = around  # an empty text is two tokens, not none
     config = config or MPNetConfig(**TINY, vocab_size=len(tokenizer), max_position_embeddings=514)
     config.pad_token_id = tokenizer.pad_token_id
     body = Path(folder).parent / "bodies" / Path(folder).name
