@@ -76,6 +76,9 @@ def run_check(device: str, seconds: float, gb: float, parts: tuple[str, ...], wo
     if device == "cuda":
         total = torch.cuda.get_device_properties(0).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, gb * 1e9 / total))
+    else:  # the notebooks run beside the other parts: a core each
+        os.environ["OMP_NUM_THREADS"] = "1"
+        torch.set_num_threads(1)
     sizes = FULL if device == "cuda" else CUT
     workspace = workspace or (None if device == "cuda" else PROJECT / "checkpoints" / "rehearsal")
     run = runtime.start("t4", workspace and str(workspace), dtype="fp16" if device == "cuda" else "fp32")
