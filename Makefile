@@ -8,6 +8,8 @@
 # make bench      speed and memory of the classifiers of notebook 06 (after make run ONLY=01, same PROFILE and LLM)
 # make bench-llm  speed and memory of LoRA training steps, for notebook 04 (the same)
 # make drivers    what drives accuracy: stories a genre, title, how much is read (the same; minutes, once the embeddings are there)
+# make gpu-check  a T4 user's first day on any CUDA card, in six minutes; DEVICE=cpu rehearses it with sizes cut
+# make gpu-pack   what a machine with a GPU and without an index lacks for that (HAVE=what pip freeze wrote there, CUDA=its version)
 # make record, publish, prune, tables, export   recorded notebooks and results, see below
 PYTHON ?= python3
 PROFILE ?= smoke
@@ -16,6 +18,9 @@ WORKSPACE ?=
 LLM ?=
 REPOSITORY ?=
 KILLS ?= 10
+DEVICE ?= cuda
+HAVE ?=
+CUDA ?=
 VERSIONS ?= 3.10-lowest 3.13-newest
 PARAMETERS ?=
 GRID ?= grids/tiny.yaml
@@ -28,7 +33,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run grid test test-kills test-colab test-versions bench bench-llm drivers lint format record publish prune tables export address clean
+.PHONY: run grid test test-kills test-colab test-versions bench bench-llm drivers gpu-check gpu-pack lint format record publish prune tables export address clean
 
 run: $(READY)
 	$(BIN)/python -u -m helpers.series run --profile $(PROFILE) --only "$(ONLY)" $(GIVEN)
@@ -56,6 +61,12 @@ bench-llm: $(READY)
 
 drivers: $(READY)
 	$(BIN)/python -u -m helpers.fewshot.drivers --profile $(PROFILE) $(if $(WORKSPACE),--workspace $(WORKSPACE))
+
+gpu-check: $(READY)
+	$(BIN)/python -u -m helpers.benchmarks.gpu.check --device $(DEVICE)
+
+gpu-pack: $(READY)
+	$(BIN)/python -u -m helpers.benchmarks.gpu.gather $(if $(HAVE),--have $(HAVE)) $(if $(CUDA),--cuda $(CUDA))
 
 lint: $(READY)
 	$(BIN)/ruff check .

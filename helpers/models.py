@@ -153,7 +153,9 @@ def find_weights(name: str, fallback: str) -> tuple[str, str]:
 
 
 def models_folder() -> Path:
-    """Folder of models that were unpacked, or put there by hand as `<name>/`: found before the Hub is asked."""
+    """Folder of models that were unpacked, or put there by hand as `<name>/`: found before the Hub is asked. The variable `MODELS_FOLDER` names another."""
+    if folder := os.environ.get("MODELS_FOLDER"):
+        return Path(folder)
     return Path.home() / ".cache" / "story-genres" if in_colab() else PROJECT / "checkpoints" / "models"
 
 
@@ -273,6 +275,10 @@ def load_llm(run: Run, tokenizer, name: str | None = None, genres: int | None = 
     if dtype != run.dtype:
         say_fp32(label)
         compute_in_fp32(model)
+    # bitsandbytes packs weights when they are first evaluated on a CPU, after which they train no more.
+    for module in model.modules():
+        if getattr(module, "support_avx512bf16_for_cpu", False):
+            module.support_avx512bf16_for_cpu = False
     model.config.pad_token_id = tokenizer.pad_token_id
     model.config.use_cache = False
     return model if run.profile.four_bit else model.to(run.device)
