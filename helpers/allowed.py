@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import PurePath
 
 from helpers.config import PROFILES
 
@@ -42,8 +44,12 @@ class Rule:
         return Rule(f"{self.words}, or 0 ({meaning})", lambda value: _is_zero(value) or self.fits(value), self.names)
 
 
+_KEY = re.compile(r"\b(?:gsk_|hf_|sk-)[\w-]{8,}")
+"""A key that was put where another value belongs: it is not repeated."""
+
+
 def _is_zero(value) -> bool:
-    return not isinstance(value, (str, list, tuple, dict)) and value == 0
+    return isinstance(value, (bool, int, float)) and value == 0
 
 
 def _is_change(value) -> bool:
@@ -60,7 +66,7 @@ def _one_of(*names: str) -> Rule:
 
 
 def _text(what: str) -> Rule:
-    return Rule(what, lambda value: isinstance(value, str) and bool(value.strip()))
+    return Rule(what, lambda value: isinstance(value, str) and bool(value.strip()) and "\0" not in value)
 
 
 def _list_of(rule: Rule, what: str) -> Rule:
@@ -80,9 +86,9 @@ _FOLDS = Rule(
 
 ALLOWED: dict[str, Rule] = {
     "PROFILE": _one_of("auto", *PROFILES),
-    "WORKSPACE": Rule("a folder", lambda value: bool(str(value).strip()) and not isinstance(value, (int, float))).or_none(
-        "Drive in Colab, checkpoints/<profile> elsewhere"
-    ),
+    "WORKSPACE": Rule(
+        "a folder", lambda v: isinstance(v, (str, PurePath)) and bool(str(v).strip()) and "\0" not in str(v)
+    ).or_none("Drive in Colab, checkpoints/<profile> elsewhere"),
     "SEED": _whole(0, 2**32 - 1),
     "DTYPE": _one_of("auto", "fp32", "bf16", "fp16"),
     "STORIES_CSV": _text("the path of a CSV, TSV, JSON lines or Parquet file").or_none("the profile's dataset"),
@@ -126,6 +132,78 @@ ALLOWED: dict[str, Rule] = {
 }
 """What each parameter of the notebooks may be."""
 
+_NUMBER = Rule("a number above 0", lambda value: type(value) in (int, float) and 0 < value < float("inf"))
+_SHARE = Rule("a number from 0 to below 1", lambda value: type(value) in (int, float) and 0 <= value < 1)
+_HEAD = {
+    "reads": _list_of(_one_of("opening", "mean", "last"), "a list of one or more of 'opening', 'mean', 'last'"),
+    "fitted_first": _FLAG,
+    "label_smoothing": _SHARE,
+    "head_learning_rate": _NUMBER.or_none(),
+}
+_LORA = {
+    "epochs": _NUMBER,
+    "learning_rate": _NUMBER,
+    "batch_size": _whole(1),
+    "accumulation": _whole(1),
+    "warmup": _SHARE,
+    "weight_decay": _NUMBER.or_zero("none"),
+    "r": _whole(1),
+    "lora_alpha": _NUMBER,
+    "lora_dropout": _SHARE,
+    "use_dora": _FLAG,
+    "use_rslora": _FLAG,
+}
+_SETFIT = {
+    "sources": _list_of(_one_of(*_SOURCES), f"a list of one or more of {', '.join(map(repr, _SOURCES))}"),
+    "column": _one_of("text", "text_clean"),
+    "titles": _whole(0),
+    "reads": Rule(
+        "a list of 'opening', 'whole', 'ends' and 'title', or 0 (none)",
+        lambda v: _is_zero(v) or (isinstance(v, (list, tuple)) and set(map(str, v)) <= {"opening", "whole", "ends", "title"}),
+    ),
+    "num_epochs": _whole(1),
+    "num_iterations": _whole(1),
+    "batch_size": _whole(2),
+    "body_learning_rate": _NUMBER,
+}
+_TAKEN = {"task_type", "peft_type", "output_dir", "seed", "report_to", "show_progress_bar", "save_strategy", "use_amp"}
+"""Of the libraries' settings those that are not a trial's to change."""
+
+
+def _flat(changes):
+    """Names and values of all changes, those within a whole `training` among them."""
+    for change in changes:
+        for name, value in change.items():
+            yield from _flat([value]) if name == "training" and _is_change(value) else [(name, value)]
+
+
+def _wrong_changes(values: Mapping) -> list[str]:
+    """A line for each change to a recipe that its training would refuse, which would be known after the recipe itself was trained."""
+    found = []
+    for parameter in ("TRIALS", "SETFIT_TRIALS"):
+        if not values.get(parameter) or not _CHANGES.fits(values[parameter]):
+            continue
+        if parameter == "TRIALS":
+            from peft import LoraConfig as settings
+
+            rules = _LORA | ({} if "QA_EXAMPLES" in values else _HEAD)  # 05_instruct_lora trains no head
+        else:
+            from setfit import TrainingArguments as settings
+
+            rules = _SETFIT
+        others = {setting.name for setting in fields(settings)} - _TAKEN
+        for name, value in _flat(values[parameter]):
+            if name not in rules.keys() | others:
+                close = difflib.get_close_matches(name, rules.keys() | others, 1, 0.6)
+                meant = f" Is {close[0]!r} meant?" if close else ""
+                found.append(
+                    f"{parameter}: there is nothing called {name!r} to change in this recipe. There are {', '.join(rules)}, and what "
+                    f"{settings.__module__.split('.')[0]}.{settings.__name__} takes.{meant}"
+                )
+            elif name in rules and not rules[name].fits(value):
+                found.append(f"{parameter}: {name} = {_shown(value)} is not allowed: {rules[name].words}.")
+    return found
+
 
 def check(values: Mapping) -> None:
     """Look at all parameters that are among some values, such as a notebook's `globals()`.
@@ -138,14 +216,15 @@ def check(values: Mapping) -> None:
         for name, rule in ALLOWED.items()
         if name in values and not rule.fits(values[name])
     ]
-    if values.get("STORIES_CSV") and values.get("HUB_DATASET"):
+    if all(isinstance(values.get(name), str) for name in ("STORIES_CSV", "HUB_DATASET")):
         wrong.append("STORIES_CSV and HUB_DATASET both name a dataset: set one of them to None.")
+    wrong += _wrong_changes(values)
     if wrong:
         raise ParameterError("\n".join(wrong))
 
 
 def _shown(value) -> str:
-    text = repr(value)
+    text = " ".join(_KEY.sub("[key]", repr(value)).split())
     return text if len(text) <= 80 else text[:77] + "..."
 
 

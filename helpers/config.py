@@ -22,8 +22,11 @@ DATA = PROJECT / "data"
 
 def find_path(path: str | Path) -> Path | None:
     """Where a file or folder is that the user names: in the directory of the process, else in the project's folder, `~` being home; None if nowhere."""
-    path = Path(path).expanduser() if str(path) else None
-    return next((place / path for place in (Path.cwd(), PROJECT) if path and (place / path).exists()), None)
+    try:
+        path = Path(path).expanduser() if str(path) else None
+        return next((place / path for place in (Path.cwd(), PROJECT) if path and (place / path).exists()), None)
+    except (OSError, RuntimeError, ValueError):  # too long for a path, in a closed folder, at nobody's home, with a zero byte
+        return None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import urllib.error
 import urllib.request
 from contextlib import suppress
@@ -139,10 +140,15 @@ def find_weights(name: str, fallback: str) -> tuple[str, str]:
     Raises:
         OSError: neither is to be had.
     """
+    here = find_path(name)
+    if here and here.is_file():
+        raise OSError(f"{here.name!r} is a file. Name the folder that holds it, with its config.json.")
+    if not here and (name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name):
+        raise OSError(f"There is no folder {name!r} here. A relative path means the directory in which the command was given.")
+    if not here and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
+        raise OSError(f"{name!r} is neither a folder here nor a name on the Hugging Face Hub, which has the form owner/name.")
     if found := own_weights(name):
         return found
-    if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
-        raise OSError(f"There is no folder {name!r} here. A relative path means the directory in which the command was given.")
     if found := own_weights(fallback):
         print(f"The Hub does not answer, so {name} cannot be loaded; {fallback} from a package takes its place.")
         return found

@@ -67,7 +67,7 @@ def run(
         The folder with the executed notebooks.
 
     Raises:
-        ValueError: no notebook has a parameter.
+        ValueError: a parameter is none of the notebooks', or is given for none of them.
         SystemExit: a notebook failed; its error is printed, what ran before it is kept.
     """
     base, names, values_of = Path(base or Path.cwd()), choose(only), parameters or {}
@@ -76,6 +76,9 @@ def run(
     check_known(
         values_of.get("", {}), {key for of_notebook in known.values() for key in of_notebook}, "parameters of the notebooks"
     )
+    check_known(values_of.keys() - {""}, NOTEBOOKS, "notebooks that parameters are given for")
+    for name in values_of.keys() - {""}:
+        check_known(values_of[name], known[name], f"parameters of {name}")
     out = workspace / "notebooks"
     out.mkdir(parents=True, exist_ok=True)
     if csv := os.environ.get("STORIES_CSV"):

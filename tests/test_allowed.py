@@ -1,16 +1,22 @@
 """Wrong values of notebook parameters: one line that lists what is allowed, before anything is loaded.
 
 Written for: `FOUR_BIT="False"`, which is true; `SOURCES="original"`, which was read letter by letter; `QUESTIONS=0`, which ended in `need at least one array to
-stack` after all training; and `EPOCHS="2"`, found out by a trainer an hour later.
+stack` after all training; and `EPOCHS="2"`, found out by a trainer an hour later; and `TRIALS=[{"nonsense": 1}]`, by the second training, after the first.
 """
 
 import ast
+import inspect
 
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
+import yaml
 
 from helpers import allowed, config
 from helpers.config import PROJECT
+from helpers.llm import train_lora
+from helpers.representations.states import READS
 
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 WRONG = [
@@ -58,6 +64,27 @@ WRONG = [
     ({"ENCODER": 0}, "a model on the Hugging Face Hub or a folder"),
     ({"SETFIT_ITERATIONS": 0}, "a whole number from 1 on"),
     ({"SAVE_MINUTES": 0}, "a number of minutes above 0"),
+    ({"WORKSPACE": "a\0b"}, "a folder, or None"),
+    ({"WORKSPACE": ["a"]}, "a folder, or None"),
+    ({"LLM": "a\0b"}, "a model on the Hugging Face Hub or a folder"),
+    ({"SOURCES": np.array(["original"])}, "a list of one or more of"),
+    ({"LARGE_ENCODER": np.array([1, 2])}, "a model on the Hugging Face Hub or a folder"),
+    ({"TITLE_COLUMN": pd.DataFrame({"a": [1]})}, "the name of a column"),
+    ({"STORIES_CSV": pd.DataFrame({"a": [1]})}, "the path of a CSV"),
+    ({"TRIALS": [{"nonsense": 1}]}, "nothing called 'nonsense' to change in this recipe. There are epochs, learning_rate"),
+    ({"TRIALS": [{"lerning_rate": 1e-4}]}, "Is 'learning_rate' meant?"),
+    (
+        {"TRIALS": [{"use_dora": True}, {"learning_rate": "fast"}]},
+        "TRIALS: learning_rate = 'fast' is not allowed: a number above 0",
+    ),
+    ({"TRIALS": [{"epochs": 0}]}, "epochs = 0 is not allowed"),
+    ({"TRIALS": [{"reads": ["first"]}]}, "a list of one or more of 'opening', 'mean', 'last'"),
+    ({"TRIALS": [{"reads": ["last"]}], "QA_EXAMPLES": 0}, "nothing called 'reads'"),
+    ({"TRIALS": [{"task_type": "CAUSAL_LM"}]}, "nothing called 'task_type'"),
+    ({"SETFIT_TRIALS": [{"nonsense": 1}]}, "There are sources, column, titles"),
+    ({"SETFIT_TRIALS": [{"output_dir": "x"}]}, "nothing called 'output_dir'"),
+    ({"SETFIT_TRIALS": [{"column": "story"}]}, "SETFIT_TRIALS: column = 'story' is not allowed: one of 'text', 'text_clean'"),
+    ({"SETFIT_TRIALS": [{"batch_size": 1}]}, "a whole number from 2 on"),
 ]
 
 
@@ -67,6 +94,43 @@ def test_a_wrong_value_gets_one_line_that_lists_what_is_allowed(values, said):
         allowed.check(values)
     assert said in str(caught.value) and "\n" not in str(caught.value)
     assert caught.value._render_traceback_() == [str(caught.value)]  # what IPython shows in place of a traceback
+
+
+def test_what_a_trial_may_change_is_what_the_training_takes():
+    takes = {name for name, about in inspect.signature(train_lora).parameters.items() if about.kind is about.KEYWORD_ONLY}
+    names = allowed._LORA.keys() | allowed._HEAD.keys()
+    assert takes - {"validation", "lines", "resume"} <= names
+    allowed.check({"TRIALS": [{"reads": list(READS)}, {"rank_pattern": {"q_proj": 4}, "init_lora_weights": "pissa"}]})
+    allowed.check({"SETFIT_TRIALS": [{"titles": 0, "reads": [], "samples_per_label": 3, "loss": "SupConLoss"}]})
+    grid = yaml.safe_load((PROJECT / "grids" / "recorded.yaml").read_text())
+    trials = [part for part in _parts(grid) if isinstance(part, dict) and part.keys() & {"TRIALS", "SETFIT_TRIALS"}]
+    assert trials
+    for part in trials:
+        for name in part.keys() & {"TRIALS", "SETFIT_TRIALS"}:
+            for changes in _lists_of_changes(part[name]):
+                allowed.check({name: changes})
+
+
+def _parts(value):
+    yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _parts(inner)
+
+
+def _lists_of_changes(value):
+    """A grid gives a parameter one value or a list of values, and here a value is a list."""
+    return [value] if all(isinstance(change, dict) for change in value) else value
+
+
+def test_a_key_in_the_wrong_place_is_not_repeated():
+    for values in (
+        {"BASE_URL": "gsk_abcdefgh12345678"},
+        {"MODELS": "sk-abcdefgh12345678"},
+        {"PROVIDER": "hf_abcdefgh12345678"},
+    ):
+        with pytest.raises(allowed.ParameterError, match=r"'\[key\]' is not allowed") as caught:
+            allowed.check(values)
+        assert "abcdefgh" not in str(caught.value)
 
 
 def test_all_wrong_values_are_told_at_once():

@@ -118,6 +118,23 @@ def test_a_path_that_is_not_there_is_not_taken_for_a_name_on_the_hub(name):
         models.find_weights(name, models.PACKAGED_ENCODER)
 
 
+@pytest.mark.parametrize("name", ["a name/with spaces", "name!", "owner/", "a\0b", ""])
+def test_what_can_be_no_model_is_told_whether_the_hub_answers_or_not(name, monkeypatch):
+    for answers in (True, False):
+        monkeypatch.setattr(models, "hub_answers", lambda answers=answers: answers)
+        with pytest.raises(
+            OSError, match="is neither a folder here nor a name on the Hugging Face Hub, which has the form owner/name"
+        ):
+            models.find_weights(name, models.PACKAGED_ENCODER)
+
+
+def test_a_file_of_weights_is_answered_with_the_folder_to_name(tmp_path, monkeypatch):
+    (tmp_path / "model.safetensors").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OSError, match="'model.safetensors' is a file. Name the folder that holds it"):
+        models.find_weights("model.safetensors", models.PACKAGED_ENCODER)
+
+
 def test_a_folder_is_found_from_where_one_stands(tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "config.json").write_text("{}")

@@ -55,6 +55,20 @@ def test_results_are_told_when_their_notebook_ends(folder, capsys):
     assert chatter == "" and "chatter of a library" in (folder / "kept" / "notebooks" / "log.txt").read_text()
 
 
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"": {"GROQ_API_KEY": "gsk_not-to-be-printed"}}, "there is no GROQ_API_KEY"),
+        ({"02_paraphase": {"LLM": "x"}}, "there is no 02_paraphase. Did you mean 02_paraphrase"),
+        ({"02_paraphrase": {"LM": "x"}}, "parameters of 02_paraphrase: there is no LM. Did you mean LLM"),
+    ],
+)
+def test_a_parameter_of_no_notebook_is_told_before_anything_runs(folder, parameters, said):
+    with pytest.raises(ValueError, match=said) as caught:
+        series.run("smoke", only="02", workspace="kept", parameters=parameters, base=folder)
+    assert "gsk_" not in str(caught.value) and not (folder / "kept").exists()
+
+
 def test_a_dead_kernel_ends_the_series_in_words(folder, capsys):
     write_notebook(
         folder / "notebooks" / "02_paraphrase.ipynb", PARAMETERS, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"

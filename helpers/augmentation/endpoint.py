@@ -281,7 +281,7 @@ def _complaint(error: groq.APIStatusError, key: str) -> tuple[str, str]:
     """Code and message of an error in the protocol's own form, without the key; both empty where it has another form."""
     body = error.body.get("error", error.body) if isinstance(error.body, dict) else {}
     code, message = (str(body.get(part) or "") for part in ("code", "message")) if isinstance(body, dict) else ("", str(body))
-    return code, " ".join(message.replace(key, "[key]").split())
+    return code.replace(key, "[key]"), " ".join(message.replace(key, "[key]").split())
 
 
 def _retry_after(headers, message: str = "") -> float | None:

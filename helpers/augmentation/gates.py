@@ -140,7 +140,8 @@ class Gates:
 
     def remember(self, rows: list[dict]) -> None:
         """Take rows that were accepted in an earlier session into account."""
-        vectors = embed(self._run, self._encoder, self._label, [row["text"] for row in rows]) if rows else []
+        texts = [row["text"] for row in rows]
+        vectors = embed(self._run, self._encoder, self._label, texts, add=False) if rows else []
         for row, vector in zip(rows, vectors):
             target = Target(row["task"], row["genre"], row["slot"], row["parent_id"])
             self.accept(target, Verdict(row["title"], row["text"], vector=vector))

@@ -13,7 +13,7 @@ from helpers.runtime import Run
 from helpers.workspace import read_whole, whole
 
 
-def kept_vectors(run: Run, name: str, pieces: list[str], encode, block: int = 1000) -> dict[str, np.ndarray]:
+def kept_vectors(run: Run, name: str, pieces: list[str], encode, block: int = 1000, add: bool = True) -> dict[str, np.ndarray]:
     """Vectors of texts, from the workspace where they were computed before; what is new is saved block by block.
 
     Args:
@@ -22,6 +22,8 @@ def kept_vectors(run: Run, name: str, pieces: list[str], encode, block: int = 10
         pieces: distinct texts.
         encode: function of a list of texts that returns a float array (texts, dimensions).
         block: texts that are encoded before the cache is saved again.
+        add: whether what is new is kept. A vector depends, in its last digit, on what it was encoded beside; so texts of which more are to come are only
+            looked up, lest a run that was cut off keeps other vectors than one that was not.
     """
     file = run.workspace / "embeddings" / (hashlib.sha256(f"{name} {run.dtype}".encode()).hexdigest()[:16] + ".npz")
     known: dict[str, np.ndarray] = read_whole(file, lambda: _read(file)) or {}
@@ -31,6 +33,8 @@ def kept_vectors(run: Run, name: str, pieces: list[str], encode, block: int = 10
     for start in range(0, len(missing), block):
         some = missing[start : start + block]
         known |= zip((keys[piece] for piece in some), encode(some))
+        if not add:
+            continue
         with whole(file) as part, open(part, "wb") as opened:
             np.savez(opened, keys=np.array(list(known)), vectors=np.stack(list(known.values())))
         now = time.perf_counter()

@@ -30,17 +30,20 @@ class OnnxEncoder:
         self._cut.enable_truncation(max_seq_length)
 
     def encode(self, texts: list[str], **_) -> np.ndarray:
-        """Embed texts of at most `max_seq_length` tokens: float32 array (texts, dimensions), rows of length 1.
+        """Embed texts of at most `max_seq_length` tokens: float32 array (texts, dimensions), rows of length 1, or 0 for a text without a token.
 
         The options of `SentenceTransformer.encode` are taken and have no effect.
         """
         vectors = []
         for text in texts:
             tokens = self._cut.encode(text)
+            if not tokens.ids:
+                vectors.append(np.zeros(self._session.get_outputs()[0].shape[-1], dtype=np.float32))
+                continue
             fed = {"input_ids": np.array([tokens.ids]), "attention_mask": np.array([tokens.attention_mask])}
             vectors.append(self._session.run(None, fed)[0][0])
         vectors = np.stack(vectors)
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
     @functools.cached_property
     def _session(self):

@@ -12,21 +12,31 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from helpers.representations.cache import kept_vectors
-from helpers.representations.windows import READS, columns_read, side_by_side, split_windows
+from helpers.representations.windows import READS, columns_read, has_tokens, side_by_side, split_windows
 from helpers.runtime import Run
 
 _SPLITS: dict[tuple, dict[str, list[str]]] = {}  # windows of texts that were split before, by tokenizer and size
 
 
 def encode(run: Run, encoder, pieces: list[str]) -> np.ndarray:
-    """Embed texts of at most the encoder's length: float32 array (texts, dimensions), rows of length 1."""
+    """Embed texts of at most the encoder's length: float32 array (texts, dimensions), rows of length 1.
+
+    Some tokenizers make no token at all of an empty text (a title that is not there), which no encoder takes: its row is zero.
+    """
+    given = [piece for piece in pieces if any(map(str.isalnum, piece)) or has_tokens(encoder.tokenizer, piece)]
     with run.autocast():
-        return encoder.encode(
-            pieces, batch_size=32, show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=True
+        vectors = encoder.encode(
+            given or ["."], batch_size=32, show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=True
         ).astype(np.float32)
+    if len(given) == len(pieces):
+        return vectors
+    known = dict(zip(given, vectors))
+    return np.stack([known.get(piece, np.zeros_like(vectors[0])) for piece in pieces])
 
 
-def embed(run: Run, encoder, label: str, texts: list[str], reads: str = "whole", keep: bool = True) -> np.ndarray:
+def embed(
+    run: Run, encoder, label: str, texts: list[str], reads: str = "whole", keep: bool = True, add: bool = True
+) -> np.ndarray:
     """Embed texts: one vector each, the mean of the windows that are read.
 
     A window is embedded once and kept in the workspace. What is new is saved block by block, so that a run that is cut off
@@ -39,20 +49,25 @@ def embed(run: Run, encoder, label: str, texts: list[str], reads: str = "whole",
         texts: any length.
         reads: `whole` text, `opening` (its first window), or `ends` (the first and the last window).
         keep: look in the cache, and keep what is new there; False for texts that come one by one and never again.
+        add: see `kept_vectors`.
 
     Returns:
         float32 array (texts, dimensions), rows of length 1.
     """
-    return _embed_side_by_side(run, encoder, label, [(texts, reads)], keep)
+    return _embed_side_by_side(run, encoder, label, [(texts, reads)], keep, add)
 
 
-def _embed_side_by_side(run: Run, encoder, label: str, columns: list[tuple[list[str], str]], keep: bool) -> np.ndarray:
+def _embed_side_by_side(
+    run: Run, encoder, label: str, columns: list[tuple[list[str], str]], keep: bool, add: bool = True
+) -> np.ndarray:
     """Embed columns of (texts, what is read), side by side; a window that several of them read is embedded once."""
     split = _split_once if keep else split_windows
     windows = [[READS[reads](split(encoder, text)) for text in texts] for texts, reads in columns]
     pieces = list(dict.fromkeys(piece for column in windows for of_text in column for piece in of_text))
     if keep:
-        known = kept_vectors(run, f"{label} windows of {encoder.max_seq_length}", pieces, lambda new: encode(run, encoder, new))
+        known = kept_vectors(
+            run, f"{label} windows of {encoder.max_seq_length}", pieces, lambda new: encode(run, encoder, new), add=add
+        )
     else:
         known = dict(zip(pieces, encode(run, encoder, pieces)))
     return side_by_side(windows, known)

@@ -52,6 +52,13 @@ def _token_places(tokenizer, text: str) -> list[tuple[int, int]]:
     return tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
 
 
+def has_tokens(tokenizer, text: str) -> bool:
+    """Whether an encoder would be given anything for a text, its own marks included."""
+    if hasattr(tokenizer, "encode_batch"):
+        return bool(tokenizer.encode(text).ids)
+    return bool(tokenizer(text, verbose=False)["input_ids"])
+
+
 def side_by_side(windows: list[list[list[str]]], vectors: dict[str, np.ndarray]) -> np.ndarray:
     """Vectors of texts from those of their windows, column beside column.
 

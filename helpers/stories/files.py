@@ -45,7 +45,10 @@ def read_table(path: str | Path, columns: dict[str, str] | None = None) -> pd.Da
         ValueError: it is not a table, or not one that can be read for certain; the message says where.
     """
     file = _existing(path)
-    content = file.read_bytes()
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{file.name} cannot be read ({error.strerror}). Copy it to where you may read it.") from None
     if file.suffix.lower() in _PICKLES or re.match(rb"\x80[\x02-\x05]", content):
         raise ValueError(f"{file.name} may hold code, which is never run here. Save the table as {KINDS}.")
     if content[:4] == b"PAR1":
@@ -75,7 +78,7 @@ def _existing(path: str | Path) -> Path:
         if str(path).startswith(("http://", "https://")):
             raise FileNotFoundError(f"STORIES_CSV is an address ({path}). Download the file, and give the path of your copy.")
         raise FileNotFoundError(
-            f"STORIES_CSV names {Path(path).name!r}, which is no file here. Give the path of a {KINDS} file; a relative path "
+            f"STORIES_CSV names {Path(path).name[:80]!r}, which is no file here. Give the path of a {KINDS} file; a relative path "
             "means the directory in which the command was given."
         )
     if file.is_dir():
@@ -119,8 +122,8 @@ def _read_json(text: str, name: str) -> pd.DataFrame:
     if text.lstrip().startswith("["):
         try:
             rows = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{name}, line {error.lineno}: this is no JSON ({error.msg}).") from None
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{name}, line {getattr(error, 'lineno', 1)}: {_complaint(error)}.") from None
         places = range(1, len(rows) + 1)
         what = "entry"
     else:
@@ -129,8 +132,8 @@ def _read_json(text: str, name: str) -> pd.DataFrame:
         for number, line in lines:
             try:
                 rows.append(json.loads(line))
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{name}, line {number}: this is no JSON ({error.msg}). Each line holds one object.") from None
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"{name}, line {number}: {_complaint(error)}. Each line holds one object.") from None
     for place, row in zip(places, rows):
         if not isinstance(row, dict):
             raise ValueError(
@@ -139,3 +142,12 @@ def _read_json(text: str, name: str) -> pd.DataFrame:
     table = pd.DataFrame(rows, dtype=object)
     table.attrs["rows"] = np.array(places)
     return table
+
+
+def _complaint(error: Exception) -> str:
+    """What is wrong with JSON that Python does not read."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"this is no JSON ({error.msg})"
+    if isinstance(error, RecursionError):
+        return "this is nested too deeply"
+    return "a number is too long to be read; put it into quotation marks"

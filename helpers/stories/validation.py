@@ -81,7 +81,7 @@ def find_columns(raw: pd.DataFrame, columns: dict[str, str | None], notes: list[
     """
     if unknown := set(columns) - set(_NAMES):
         raise ValueError(f"There is no kind of column {', '.join(map(repr, sorted(unknown)))}; there are {', '.join(_NAMES)}.")
-    here = [str(name).strip() for name in raw.columns]
+    here = [_seen(str(name)) for name in raw.columns]
     lower = [name.lower() for name in here]
     shown = str(here[:12])[:-1] + (", ...]" if len(here) > 12 else "]")
     found: dict[str, int] = {}
@@ -89,7 +89,7 @@ def find_columns(raw: pd.DataFrame, columns: dict[str, str | None], notes: list[
         asked = columns.get(what)
         if asked is not None and not asked and what in ("title", "id"):
             continue
-        names = [name for name in ([str(asked).strip().lower()] if asked else usual) if name in lower]
+        names = [name for name in ([_seen(str(asked)).lower()] if asked else usual) if name in lower]
         if not names and asked:
             close = difflib.get_close_matches(str(asked).lower(), lower, 1)
             raise ValueError(
@@ -113,6 +113,11 @@ def find_columns(raw: pd.DataFrame, columns: dict[str, str | None], notes: list[
                 f"{what.upper()}_COLUMN and {other.upper()}_COLUMN both name {here[place]!r}: they must be different columns."
             )
     return found
+
+
+def _seen(name: str) -> str:
+    """A column's name without what stands unseen in it, its accents composed."""
+    return unicodedata.normalize("NFC", _UNSEEN.sub("", name)).strip()
 
 
 def _advice(what: str, here: list[str]) -> str:

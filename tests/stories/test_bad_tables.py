@@ -43,6 +43,12 @@ REFUSED = {
     "JSON lines of lists": (b'{"text": ["a", "b"], "label": "x"}\n', {}, "The column 'text' holds lists .* one text and one label"),
     "several labels a row": (b'{"text": "a", "label": ["x", "y"]}\n', {}, "The column 'label' holds lists"),
     "no texts": (b"text,label\n ,a\n\xe2\x80\x8b,b\n", {}, "No row has both a text and a genre"),
+    "a path longer than there can be": ("x" * 5000, {}, "which is no file here"),
+    "a path with a zero byte": ("mine\0.csv", {}, "which is no file here"),
+    "a home of nobody": ("~nobody-of-this-name/mine.csv", {}, "which is no file here"),
+    "a file that cannot be read": ("closed", {}, "closed cannot be read (.*). Copy it to where"),
+    "a number of 5,000 digits": (b'{"text": "a", "label": ' + b"1" * 5000 + b"}\n", {}, "line 1: a number is too long to be read; put it into quotation marks"),
+    "JSON nested too deeply": (b'{"text": ' + b"[" * 100_000 + b"\n", {}, "line 1: this is (nested too deeply|no JSON)"),
     "an unknown kind of column": (GOOD, {"author": "x"}, "no kind of column 'author'; there are text, label, title, id"),
 }  # fmt: skip
 
@@ -63,10 +69,13 @@ def test_what_cannot_be_read_is_told_in_a_line(tmp_path, monkeypatch, name):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "inside.csv").write_text("")
     path = "mine.csv"
-    if name in ("an address", "a folder"):
+    if isinstance(content, str) and "\n" not in content:
         path = content
     elif content is not None:
         (tmp_path / path).write_bytes(content if isinstance(content, bytes) else content.encode())
+    if path == "closed":  # also to whoever may read everything
+        monkeypatch.setattr("pathlib.Path.read_bytes", lambda self: open("/proc/self/mem", "rb").read())
+        (tmp_path / path).touch()
     with pytest.raises((ValueError, FileNotFoundError), match=said) as caught:
         stories.validate(stories.read_table(path, columns), columns)
     assert own_line(caught)
@@ -105,6 +114,10 @@ REPAIRED = {
     "labels in capitals": (GOOD.encode() + b"x,A\n", "'A' \\(1\\) became 'a'"),
     "an unseen character": (GOOD.encode() + "x,a\u200b\n".encode(), "unseen characters"),
     "half a surrogate pair": (b'{"text": "a \\ud83d b", "label": "a"}\n', "broken characters"),
+    "an unseen character in the header": (
+        "\ufefftext\u200b,\u00a0label\n".encode() + GOOD.encode().split(b"\n", 1)[1],
+        "numbered",
+    ),
     "ids twice": (b"id,text,label\n7,x,a\n7,y,b\n,z,b\n", "ids were missing or repeated"),
 }
 
