@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
 
 import matplotlib.pyplot as plt
-from IPython.display import Image as DisplayedImage
 from IPython.display import display
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
@@ -21,7 +21,8 @@ def present(drawn: tuple[plt.Figure, str]) -> None:
     """Show a figure with its alt text, which a screen reader reads instead."""
     figure, alt = drawn
     data, width = as_png(figure)
-    display(DisplayedImage(data, format="png", width=width, alt=alt))
+    picture = base64.b64encode(data).decode()  # Colab's IPython 7 has no `alt` for its Image
+    display({"image/png": picture, "text/plain": alt}, metadata={"image/png": {"width": width, "alt": alt}}, raw=True)
 
 
 def as_png(figure: plt.Figure, **said: str) -> tuple[bytes, int]:

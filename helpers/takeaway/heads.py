@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 
 import skops.io
@@ -37,6 +38,8 @@ TYPES = {
 NODES = {"DictNode", "JsonNode", "ListNode", "NdArrayNode", "ObjectNode", "TupleNode", "TypeNode"}
 """How skops may build it: containers, numbers, arrays, and objects of the types above; no functions, no methods, no reductions."""
 
+_PLACE = re.compile(r'("__id__": |"file": ")(\d+)')
+
 
 def to_bytes(head) -> bytes:
     """A fitted pipeline as the content of a `.skops` file.
@@ -55,8 +58,13 @@ def to_bytes(head) -> bytes:
         zipfile.ZipFile(io.BytesIO(held)) as plain,
         zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as file,
     ):
-        for name in plain.namelist():
-            file.writestr(zipfile.ZipInfo(name), plain.read(name), zipfile.ZIP_DEFLATED)
+        # Objects go by their places in memory there, which are others every time: the same classifier shall be the same bytes.
+        schema, numbers = plain.read("schema.json").decode(), {}
+        schema = _PLACE.sub(lambda m: m[1] + str(numbers.setdefault(m[2], len(numbers))), schema)
+        for place in (place for place in numbers if f"{place}.npy" in plain.namelist()):
+            file.writestr(zipfile.ZipInfo(f"{numbers[place]}.npy"), plain.read(f"{place}.npy"), zipfile.ZIP_DEFLATED)
+        file.writestr(zipfile.ZipInfo("schema.json"), schema, zipfile.ZIP_DEFLATED)
+        assert len(file.namelist()) == len(plain.namelist())
     return packed.getvalue()
 
 
