@@ -17,7 +17,7 @@ from helpers.runtime import Run
 from helpers.stories import Language, count_words, language_of, script_of, share_of_everyday_words, words_or_letters
 
 NEAR_COPY = 0.5
-"""The same for a paraphrase and its parent, which may keep phrases. Measured: the recorded paraphrases share at most 0.009."""
+"""Share of its 5-grams that a paraphrase may take from its parent: phrases may stay. Measured: the recorded paraphrases share at most 0.036."""
 LENGTHS = {"paraphrase": (0.5, 1.6), "synthetic": (0.5, 2.0)}
 """Shortest and longest answer, as a multiple of the parent's words or of the words asked for."""
 ENGLISH = 0.2
@@ -163,11 +163,10 @@ class Gates:
         verdict.reason = _read_it(target, verdict, words, self.language) or self._copied(target, verdict.text)
         if not verdict.reason:
             verdict.vector = self.embed_one(verdict.text)
-            close = set(self._ids[self._vectors @ verdict.vector >= self.bounds.near]) | set(
-                self._index.too_close(verdict.text)
-            )
+            likeness = self._vectors @ verdict.vector
+            close = {*self._ids[likeness >= self.bounds.near], *self._index.too_close(verdict.text)}
             verdict.close_to = sorted(close - {target.parent_id})
-            verdict.reason = self._drifted(target, verdict) or self._leaks(verdict) or self._repeats(target, verdict)
+            verdict.reason = self._drifted(target, likeness) or self._leaks(verdict) or self._repeats(target, verdict)
         return verdict
 
     def embed_one(self, text: str) -> np.ndarray:
@@ -190,13 +189,22 @@ class Gates:
         share = self._index.shared(text).get(target.parent_id, 0.0)
         return f"near-copy: {share:.0%} of its word sequences are its parent's" if share > NEAR_COPY else ""
 
-    def _drifted(self, target: Target, verdict: Verdict) -> str:
+    def _drifted(self, target: Target, likeness: np.ndarray) -> str:
+        """A paraphrase passes if it is alike enough, or if no other story is nearer to it than its parent.
+
+        The second is for paraphrases by another hand than the dataset's. Measured on the real dataset with 400 of them as they were first
+        written: the bound alone passes 191, either one 364. Of 4,000 pairs of a parent and a new story of its genre the bound passes none,
+        either one 1.3 %.
+        """
         if target.parent_id is None:
             return ""
-        likeness = float(verdict.vector @ self._vectors[self._place[target.parent_id]])
-        if likeness >= self.bounds.drift:
+        own = likeness[self._place[target.parent_id]]
+        if own >= self.bounds.drift or own == likeness.max():
             return ""
-        return f"drift: similarity {likeness:.2f} to its parent, at least {self.bounds.drift:.2f} is wanted"
+        nearer = self._ids[likeness.argmax()]
+        return (
+            f"drift: similarity {own:.2f} to its parent, where {self.bounds.drift:.2f} is wanted, and story {nearer} is nearer"
+        )
 
     def _leaks(self, verdict: Verdict) -> str:
         leaks = self._held_out.intersection(verdict.close_to)

@@ -13,7 +13,7 @@ from groq_server import KEY, MODELS, GroqServer
 from kill_run import OpenGates
 
 from helpers import models, runtime, stories
-from helpers.augmentation import endpoint
+from helpers.augmentation import endpoint, gates
 from helpers.augmentation.asking import run_plan
 from helpers.augmentation.endpoint import ChatEndpoint
 from helpers.augmentation.faults import measure_gates
@@ -371,6 +371,26 @@ def test_every_gate_stops_its_fault_and_lets_good_answers_pass(encoder_run, tabl
     assert (hard["stopped"] >= 0.7 * hard["answers"]).all()
     others = measured.drop(index=["recorded paraphrase", *by_meaning])
     assert (others["stopped"] == others["answers"]).all() and (others["answers"] > 0).all()
+
+
+def test_a_paraphrase_in_another_hand_passes_where_no_other_story_is_nearer_than_its_parent(monkeypatch):
+    def at(degrees):
+        return np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
+
+    places = {"parent": at(0), "sibling": at(40), "other": at(120), "cousin": at(160), "near": at(-41), "far": at(25)}
+    monkeypatch.setattr(gates, "embed", lambda run, encoder, label, texts, keep=True: np.stack([places[t] for t in texts]))
+    monkeypatch.setattr(gates, "encode", lambda run, encoder, texts: np.stack([places[t] for t in texts]))
+    monkeypatch.setattr(gates, "split_windows", lambda encoder, text: [text])
+    texts = ["parent", "sibling", "other", "cousin"]
+    table = pd.DataFrame({"story_id": texts, "genre": ["a", "a", "b", "b"], "split": "train", "text": texts})
+    checks = Gates(None, None, "", table)
+    assert checks.bounds.drift == pytest.approx(np.cos(np.radians(40)))
+    target = Target("paraphrase", "a", 1, "parent", "parent")
+    monkeypatch.setattr(gates, "_read_it", lambda *a: "")
+    assert checks.judge(target, Answer("near"), 1).reason == "", "less alike than the bound, but nothing is nearer"
+    assert checks.judge(target, Answer("far"), 1).reason == "", "another story is nearer, but it is alike enough"
+    places["far"] = at(70)
+    assert "story sibling is nearer" in checks.judge(target, Answer("far"), 1).reason
 
 
 def test_close_to_names_training_stories_for_the_folds_to_come(encoder_run, table):
