@@ -59,7 +59,7 @@ class SetFit(BaseEstimator):
         return with_title(table, self.recipe["titles"], self.recipe["column"])
 
     def predict_proba(self, judged: pd.DataFrame, keep: bool = True) -> np.ndarray:
-        """Probabilities of the genres: float array (stories, genres). `keep`: see `embed`."""
+        """Probabilities of the genres: float array (stories, genres). `keep`: see `helpers.representations.sentences.embed`."""
         if self.recipe["reads"]:
             return self._head.predict_proba(self._reader(keep)[0].transform(judged))
         with self.run.autocast(), torch.inference_mode():
