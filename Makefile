@@ -2,11 +2,14 @@
 #             any other parameter as papermill takes it: PARAMETERS='-p VARIANT seed -f mine.yaml')
 # make grid   many runs (GRID=grids/....yaml, WORKERS=2, CLUSTER=tcp://host:8786, and those of make run), see grids/README.md
 # make test   the tests; make lint checks, make format mends
+# make test-kills     each notebook killed at ten random moments (KILLS=10), on a disk that fills, with a Drive that goes, on tiny models
 # make test-colab     setup cells and notebooks in an imitation of Colab (Python 3.12; 6 GB of disk while it runs)
 # make test-versions  the fast tests with the lowest and the newest versions (VERSIONS="3.10-lowest 3.13-newest"; the same disk for each)
 # make bench      speed and memory of the classifiers of notebook 06 (after make run ONLY=01, same PROFILE and LLM)
 # make bench-llm  speed and memory of LoRA training steps, for notebook 04 (the same)
 # make drivers    what drives accuracy: stories a genre, title, how much is read (the same; minutes, once the embeddings are there)
+# make gpu-check  a T4 user's first day on any CUDA card, in six minutes; DEVICE=cpu rehearses it with sizes cut
+# make gpu-pack   what a machine with a GPU and without an index lacks for that (HAVE=what pip freeze wrote there, CUDA=its version)
 # make record, publish, prune, tables, export   recorded notebooks and results, see below
 PYTHON ?= python3
 PROFILE ?= smoke
@@ -14,6 +17,10 @@ ONLY ?=
 WORKSPACE ?=
 LLM ?=
 REPOSITORY ?=
+KILLS ?= 10
+DEVICE ?= cuda
+HAVE ?=
+CUDA ?=
 VERSIONS ?= 3.10-lowest 3.13-newest
 PARAMETERS ?=
 GRID ?= grids/tiny.yaml
@@ -26,16 +33,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run grid test test-colab test-versions bench bench-llm drivers lint format record publish prune tables export address clean
+.PHONY: run grid test test-kills test-colab test-versions bench bench-llm drivers gpu-check gpu-pack lint format record publish prune tables export address clean
 
 run: $(READY)
 	$(BIN)/python -u -m helpers.series run --profile $(PROFILE) --only "$(ONLY)" $(GIVEN)
 
 grid: $(READY)
-	$(BIN)/python -u -m helpers.batches run "$(GRID)" --workers $(WORKERS) $(if $(CLUSTER),--cluster "$(CLUSTER)") $(GIVEN)
+	$(BIN)/python -u -m helpers.batches run "$(GRID)" --workers $(WORKERS) $(if $(CLUSTER),--cluster "$(CLUSTER)") $(if $(filter command,$(origin PROFILE)),-p PROFILE $(PROFILE)) $(GIVEN)
 
 test: $(READY)
 	$(BIN)/python -m pytest tests
+
+test-kills: $(READY)
+	$(BIN)/python tests/kills --kills $(KILLS) $(if $(ONLY),--only "$(ONLY)")
 
 test-colab: $(READY)
 	$(BIN)/python tests/colab_machine.py
@@ -51,6 +61,12 @@ bench-llm: $(READY)
 
 drivers: $(READY)
 	$(BIN)/python -u -m helpers.fewshot.drivers --profile $(PROFILE) $(if $(WORKSPACE),--workspace $(WORKSPACE))
+
+gpu-check: $(READY)
+	$(BIN)/python -u -m helpers.benchmarks.gpu.check --device $(DEVICE)
+
+gpu-pack: $(READY)
+	$(BIN)/python -u -m helpers.benchmarks.gpu.gather $(if $(HAVE),--have $(HAVE)) $(if $(CUDA),--cuda $(CUDA))
 
 lint: $(READY)
 	$(BIN)/ruff check .

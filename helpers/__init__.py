@@ -6,6 +6,7 @@ A few modules that all notebooks stand on, and a room for each part of the story
 `config`           the profiles (smoke, cpu, t4) and the project's public address
 `colab`            what a setup cell does in Colab: install what is missing, touch nothing that is there
 `words`            what a word is, in any script
+`allowed`          what the notebooks' parameters may be
 `parameters`       notebook parameters on a command line, as papermill takes them
 `execution`        one notebook through papermill: a failed cell, a dead kernel and a time-out told apart
 `terminal`         times, paths, results as they come, the last screen

@@ -18,7 +18,9 @@ from pathlib import Path
 import torch
 
 from helpers.config import PROJECT, find_path
+from helpers.overflow import compute_in_fp32, overflows, say_fp32
 from helpers.runtime import Run, in_colab
+from helpers.untrusted import reading
 
 PACKAGED_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 PACKAGED_LLM = "unsloth/gemma-3-270m"
@@ -151,7 +153,9 @@ def find_weights(name: str, fallback: str) -> tuple[str, str]:
 
 
 def models_folder() -> Path:
-    """Folder of models that were unpacked, or put there by hand as `<name>/`: found before the Hub is asked."""
+    """Folder of models that were unpacked, or put there by hand as `<name>/`: found before the Hub is asked. The variable `MODELS_FOLDER` names another."""
+    if folder := os.environ.get("MODELS_FOLDER"):
+        return Path(folder)
     return Path.home() / ".cache" / "story-genres" if in_colab() else PROJECT / "checkpoints" / "models"
 
 
@@ -181,36 +185,6 @@ def _unpack_gemma() -> Path:
     return folder
 
 
-_OVERFLOWING = ("gemma2", "gemma3", "gemma4", "t5", "mt5", "umt5")
-"""Architectures (the beginning of `model_type`; EmbeddingGemma is a `gemma3_text`) that were trained in bf16 and whose hidden states pass 65,504, where
-fp16 ends: in gemma-3-270m by the eighth of 18 layers. A T4 has no bf16, so they compute in fp32 there."""
-
-
-def _overflows(run: Run, config) -> bool:
-    return run.dtype == torch.float16 and config.model_type.startswith(_OVERFLOWING)
-
-
-def _compute_in_fp32(model: torch.nn.Module) -> None:
-    """Switch autocast off in a model, whoever calls it. Its parts are hooked, because PEFT calls the whole by `forward`, past its hooks."""
-    contexts = []
-
-    def enter(module, inputs):
-        contexts.append(torch.autocast(next(model.parameters()).device.type, enabled=False))
-        contexts[-1].__enter__()
-
-    def leave(module, inputs, outputs):
-        contexts.pop().__exit__(None, None, None)
-
-    for part in model.children():
-        part.register_forward_pre_hook(enter)
-        part.register_forward_hook(leave, always_call=True)
-
-
-@functools.cache
-def _say_fp32(label: str) -> None:
-    print(f"{label} computes in fp32: its architecture overflows in fp16.")
-
-
 def load_encoder(run: Run, name: str | None = None):
     """Load a sentence encoder on the run's device, its weights in fp32.
 
@@ -225,10 +199,11 @@ def load_encoder(run: Run, name: str | None = None):
     source, label = find_weights(name or run.profile.encoder, PACKAGED_ENCODER)
     config = {"attention_probs_dropout_prob": 0.0} if run.device.type == "cpu" else {}
     options = {"config_kwargs": config, "model_kwargs": {"dtype": torch.float32}}
-    encoder = SentenceTransformer(source, device=str(run.device), **options)
-    if any(_overflows(run, module.config) for module in encoder.modules() if hasattr(module, "config")):
-        _say_fp32(label)
-        _compute_in_fp32(encoder)
+    with reading(source, label):
+        encoder = SentenceTransformer(source, device=str(run.device), trust_remote_code=False, **options)
+    if any(overflows(run, module.config) for module in encoder.modules() if hasattr(module, "config")):
+        say_fp32(label)
+        compute_in_fp32(encoder)
         label += ", fp32"
     return encoder, label
 
@@ -247,7 +222,9 @@ def load_tokenizer(run: Run, name: str | None = None):
     from transformers import AutoConfig, AutoTokenizer
 
     source, label = find_weights(name or run.profile.llm, PACKAGED_LLM)
-    tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
+    with reading(source, label):
+        tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left", trust_remote_code=False)
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     if tokenizer.eos_token_id is None:
         raise ValueError(
             f"The tokenizer of {label} has no end token (eos_token), so no answer could end; give LLM another model."
@@ -256,7 +233,7 @@ def load_tokenizer(run: Run, name: str | None = None):
         added = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
         taken = (tokenizer.eos_token, tokenizer.bos_token)
         tokenizer.pad_token = next((t for t in [*tokenizer.all_special_tokens, *added] if t not in taken), tokenizer.eos_token)
-    if _overflows(run, AutoConfig.from_pretrained(source)):
+    if overflows(run, config):
         label += ", fp32"
     return tokenizer, label + (", NF4" if run.profile.four_bit else "")
 
@@ -277,7 +254,8 @@ def load_llm(run: Run, tokenizer, name: str | None = None, genres: int | None = 
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, BitsAndBytesConfig
 
     source, label = find_weights(name or run.profile.llm, PACKAGED_LLM)
-    config = AutoConfig.from_pretrained(source)
+    with reading(source, label):
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     if genres is None:
         kind, known, options = AutoModelForCausalLM, transformers.MODEL_FOR_CAUSAL_LM_MAPPING, {}
     else:
@@ -286,16 +264,21 @@ def load_llm(run: Run, tokenizer, name: str | None = None, genres: int | None = 
     if type(config) not in known:
         what = "that generates text" if genres is None else "with a classification head (05_instruct_lora needs none)"
         raise ValueError(f"LLM={label!r}: transformers has no {config.model_type} {what}. Give LLM another model.")
-    dtype = torch.float32 if _overflows(run, config) else run.dtype
+    dtype = torch.float32 if overflows(run, config) else run.dtype
     if run.profile.four_bit:
         options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
         )
-    model = kind.from_pretrained(source, dtype=dtype, **options)
+    with reading(source, label):
+        model = kind.from_pretrained(source, dtype=dtype, trust_remote_code=False, **options)
     model.config._name_or_path = label.removesuffix(_DEQUANTIZED)  # what is trained on it is kept under this name
     if dtype != run.dtype:
-        _say_fp32(label)
-        _compute_in_fp32(model)
+        say_fp32(label)
+        compute_in_fp32(model)
+    # bitsandbytes packs weights when they are first evaluated on a CPU, after which they train no more.
+    for module in model.modules():
+        if getattr(module, "support_avx512bf16_for_cpu", False):
+            module.support_avx512bf16_for_cpu = False
     model.config.pad_token_id = tokenizer.pad_token_id
     model.config.use_cache = False
     return model if run.profile.four_bit else model.to(run.device)
@@ -307,4 +290,4 @@ def empty_llm(run: Run, name: str | None = None):
 
     source, _ = find_weights(name or run.profile.llm, PACKAGED_LLM)
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source))
+        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source, trust_remote_code=False))

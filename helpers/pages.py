@@ -42,7 +42,7 @@ th, td { padding: .35em .6em; border-bottom: 1px solid #e4e4e4; vertical-align: 
 
 def anchor(heading: str) -> str:
     """Where a heading is found on its page: as Jupyter, nbconvert and GitHub name it."""
-    return heading.replace(" ", "-")
+    return heading.replace("`", "").replace(" ", "-")
 
 
 def contents(notebook: nbformat.NotebookNode) -> str:

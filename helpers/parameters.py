@@ -16,8 +16,8 @@ from papermill.iorw import NoDatesSafeLoader
 
 PATHS = {"WORKSPACE", "STORIES_CSV"}
 """Parameters that always name a file or a folder."""
-MODELS = {"LLM", "ENCODER", "LARGE_ENCODER", "LOCAL_MODEL"}
-"""Parameters that name a folder, or a model on the Hub where there is no such folder."""
+MODELS = {"LLM", "ENCODER", "LARGE_ENCODER", "LOCAL_MODEL", "HUB_DATASET"}
+"""Parameters that name a folder, or a model or dataset on the Hub where there is no such folder."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

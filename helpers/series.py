@@ -203,19 +203,19 @@ def main() -> None:
     addresses = commands.add_parser("address", help="write the project's public address everywhere")
     addresses.add_argument("repository", nargs="?", default="", help="owner/name; by default that of the origin remote")
     arguments = parser.parse_args()
-    if arguments.command == "run":
-        of_all = given(arguments)
-        workspace = arguments.workspace or of_all.pop("WORKSPACE", None)
-        profile = of_all.pop("PROFILE", arguments.profile)
-        of_each = arguments.parameters | {"": arguments.parameters.get("", {}) | of_all}
-        run(profile, arguments.only, workspace, of_each, arguments.base, arguments.execution_timeout)
-    elif arguments.command == "record":
-        record(arguments.workspace, arguments.only)
-    else:
-        try:
+    try:
+        if arguments.command == "run":
+            of_all = given(arguments)
+            workspace = arguments.workspace or of_all.pop("WORKSPACE", None)
+            profile = of_all.pop("PROFILE", arguments.profile)
+            of_each = arguments.parameters | {"": arguments.parameters.get("", {}) | of_all}
+            run(profile, arguments.only, workspace, of_each, arguments.base, arguments.execution_timeout)
+        elif arguments.command == "record":
+            record(arguments.workspace, arguments.only)
+        else:
             address(arguments.repository)
-        except ValueError as error:
-            sys.exit(str(error))
+    except ValueError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
 import os
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 os.environ.setdefault("HEADLESS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from helpers import runtime, stories
-from helpers.benchmarks.gpu.standins import build_tokenizer
+from helpers.benchmarks.gpu.standins import build_tokenizer, eight_stories
 from helpers.config import PROJECT
 
 _REAL = [os.environ.get("STORIES_CSV"), PROJECT.parent / "shared" / "data" / "1k_stories_100_genre.csv"]
@@ -50,18 +49,7 @@ def tokenizer():
 @pytest.fixture
 def eight():
     """Eight stories of four genres, two of whose names begin alike."""
-    rows = [
-        ("Mystery", "who took the ring from the locked room"),
-        ("Mystery", "the clock had stopped and nobody knew why"),
-        ("Mystery Comedy", "the vicar hid the cheese and everybody laughed"),
-        ("Mystery Comedy", "a goose gave evidence against the mayor"),
-        ("Western", "the sheriff rode into town at noon"),
-        ("Western", "cattle dust and a borrowed gun"),
-        ("Noir", "rain on the neon and a dame with a past"),
-        ("Noir", "I drank alone until the dead man called"),
-    ]
-    table = pd.DataFrame(rows, columns=["genre", "text"])
-    return table.assign(title=[f"T{i}" for i in range(8)], story_id=[str(i) for i in range(8)])
+    return eight_stories()
 
 
 @pytest.fixture

@@ -184,6 +184,9 @@ class _Handler(BaseHTTPRequestHandler):
             )
         elif fault in ("500", "503", "401", "400"):
             self._json(int(fault), {"error": {"message": "No luck", "code": "trouble"}})
+        elif "|" in fault:  # status|code|message
+            status, code, message = fault.split("|", 2)
+            self._json(int(status), {"error": {"message": message, "type": "invalid_request_error", "code": code or None}})
         elif fault == "reset":
             self._begin(1000)
             self.wfile.write(b'{"choices": [{"mess')

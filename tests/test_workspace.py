@@ -4,6 +4,7 @@ Written for: a 01 that ended well and had written into a new folder where Drive 
 disk that spoke in the words of three libraries.
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -24,13 +25,15 @@ from helpers.workspace import DiskFull, DriveGone, WorkspaceError, read_json, re
 ROW = dict.fromkeys(FIELDS, "") | {"task": "paraphrase", "parent_id": "7", "genre": "War", "slot": 1, "status": "accepted"}
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def no_room():
-    """Files of this process cannot grow beyond 20 kB, as on a disk that has no more room."""
+    """Files of this process cannot grow beyond 20 kB, as on a disk that has no more room; a log of the tests is one, too."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 # --- the marker -------------------------------------------------------------------------------------------------------
@@ -164,12 +167,11 @@ def _by_itself(folder, save):
 
 
 @pytest.mark.parametrize("write", FULL)
-def test_a_full_disk_is_told_by_the_folder_and_what_it_holds(run, no_room, write):
+def test_a_full_disk_is_told_by_the_folder_and_what_it_holds(run, write):
     (run.workspace / "embeddings").mkdir()
     (run.workspace / "embeddings" / "v").write_bytes(b"x" * 15_000)
-    with pytest.raises(
-        DiskFull, match=r"^The disk is full: workspace/\S+ could not be written .* workspace/ holds .*embeddings 15 kB"
-    ) as full:
+    told = r"^The disk is full: workspace/\S+ could not be written .* workspace/ holds .*embeddings 15 kB"
+    with no_room(), pytest.raises(DiskFull, match=told) as full:
         FULL[write](run.workspace)
     assert len(full.value._render_traceback_()) == 1 and "\n" not in str(full.value)
     assert (
@@ -178,9 +180,9 @@ def test_a_full_disk_is_told_by_the_folder_and_what_it_holds(run, no_room, write
     )
 
 
-def test_a_row_that_does_not_fit_leaves_the_journal_as_it_was(run, no_room):
+def test_a_row_that_does_not_fit_leaves_the_journal_as_it_was(run):
     path = run.workspace / "paraphrases.jsonl"
-    with Journal(path) as journal:
+    with no_room(), Journal(path) as journal:
         journal.append(ROW)
         before = path.read_bytes()
         with pytest.raises(DiskFull, match="paraphrases.jsonl could not be written"):

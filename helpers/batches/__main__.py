@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _close(following: Following, table_at: str, console) -> int:
     """Print the table and what failed, and write the CSV."""
     console.print(report.table(following))
-    for row in report.in_order(following):
+    for job, row in report.in_order(following):
         if row["state"] == FAILED:
             console.print(
                 f"failed: {row['name']}: {report.failure(row['error'])}",
@@ -63,8 +63,7 @@ def _close(following: Following, table_at: str, console) -> int:
                 highlight=False,
                 soft_wrap=True,
             )
-            job = following.jobs[row["key"]]
-            console.print(f"        {RunFolder(job.workspace, job.slug).path}/notebook.ipynb", highlight=False, soft_wrap=True)
+            console.print(f"        {job.folder}/notebook.ipynb", highlight=False, soft_wrap=True)
     report.write_csv(following, table_at)
     counts = {state: following.count(state) for state in (FINISHED, SKIPPED, FAILED, UNMET, LOST)}
     open_still = len(following.jobs) - len(following.rows)

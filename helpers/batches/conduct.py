@@ -26,9 +26,9 @@ class Following:
     """Where a grid is.
 
     Attributes:
-        jobs: all its runs, by key.
-        rows: how those that have ended stand, by key: the record, and `state`.
-        cells: the runs under way, by key: when they began, and `(cell, cells)`.
+        jobs: all its runs, by folder.
+        rows: how those that have ended stand, by folder: the record, and `state`.
+        cells: the runs under way, by folder: when they began, and `(cell, cells)`.
         waits: why nothing can be handed out, where that is so.
     """
 
@@ -56,32 +56,33 @@ def conduct(client: Client, jobs: list[Job], show=lambda following, row: None, w
     Returns:
         Where the grid is in the end: every run has a row.
     """
-    following, session = Following({job.key: job for job in jobs}), uuid.uuid4().hex
+    following, session = Following({job.folder: job for job in jobs}), uuid.uuid4().hex
     ended: queue.Queue[Future] = queue.Queue()
     futures: dict[str, tuple[str, Future]] = {}
-    needs = {job.key: set(job.after) & set(following.jobs) for job in jobs}
+    needs = {job.folder: set(job.after) & set(following.jobs) for job in jobs}
     followers: dict[str, list[str]] = {}
     for job in jobs:
-        for key in needs[job.key]:
-            followers.setdefault(key, []).append(job.key)
-    ranks, declared = {job.key: -place for place, job in enumerate(jobs)}, declared_resources(client)
+        for folder in needs[job.folder]:
+            followers.setdefault(folder, []).append(job.folder)
+    ranks, declared = {job.folder: place for place, job in enumerate(jobs)}, declared_resources(client)
 
     def hand_out(job: Job):
         wanted = {name: amount for name, amount in job.needs.items() if not declared or any(name in had for had in declared)}
-        task = f"{job.slug}-{session[:8]}"
-        future = client.submit(work, job, session, key=task, resources=wanted, retries=1, priority=ranks[job.key], pure=False)
-        futures[task] = job.key, future
+        rank = ranks[job.folder]
+        task = f"{job.slug}-{rank}-{session[:8]}"
+        future = client.submit(work, job, session, key=task, resources=wanted, retries=1, priority=-rank, pure=False)
+        futures[task] = job.folder, future
         future.add_done_callback(ended.put)
 
-    def end(key: str, row: dict):
-        following.rows[key] = row
-        following.cells.pop(key, None)
+    def end(folder: str, row: dict):
+        following.rows[folder] = row
+        following.cells.pop(folder, None)
         show(following, row)
         good = row["state"] in (FINISHED, SKIPPED)
-        for other in followers.get(key, []):
-            needs[other].discard(key)
+        for other in followers.get(folder, []):
+            needs[other].discard(folder)
             if not good and other not in following.rows:
-                end(other, _about(following.jobs[other], UNMET, f"needs {following.jobs[key].name}"))
+                end(other, _about(following.jobs[other], UNMET, f"needs {following.jobs[folder].name}"))
             elif good and not needs[other] and ready is not None and other not in following.rows:
                 ready.append(following.jobs[other])
 
@@ -89,13 +90,13 @@ def conduct(client: Client, jobs: list[Job], show=lambda following, row: None, w
     if skip:
         for job in jobs:  # a run is finished only if those that it needs are: its key holds theirs
             if record := RunFolder(job.workspace, job.slug).finished(job.key):
-                end(job.key, record | {"state": SKIPPED})
-    left = [job for job in jobs if job.key not in following.rows]
+                end(job.folder, record | {"state": SKIPPED})
+    left = [job for job in jobs if job.folder not in following.rows]
     if work is perform:
         left = put_sources(left)
-        following.jobs |= {job.key: job for job in left}
+        following.jobs |= {job.folder: job for job in left}
     client.subscribe_topic("grid", lambda event: _hear(following, event[1]))
-    ready = [job for job in left if not needs[job.key]]
+    ready = [job for job in left if not needs[job.folder]]
     while ready or futures:
         while ready:
             hand_out(ready.pop(0))
@@ -105,13 +106,13 @@ def conduct(client: Client, jobs: list[Job], show=lambda following, row: None, w
             following.waits = "" if client.status == "running" else "the scheduler does not answer"
             show(following, None)
             continue
-        key, _ = futures.pop(future.key)
-        row = _row(future, following.jobs[key])
+        folder, _ = futures.pop(future.key)
+        row = _row(future, following.jobs[folder])
         if row["state"] == LOST:
             break
-        end(key, row)
-    for key in [key for key in following.jobs if key not in following.rows]:
-        end(key, _about(following.jobs[key], LOST, "the scheduler is gone"))
+        end(folder, row)
+    for folder in [folder for folder in following.jobs if folder not in following.rows]:
+        end(folder, _about(following.jobs[folder], LOST, "the scheduler is gone"))
     return following
 
 
@@ -152,9 +153,10 @@ def unmet(jobs: list[Job], declared: list[dict]) -> list[str]:
 
 
 def _hear(following: Following, about: dict) -> None:
-    if about["key"] in following.jobs and about["key"] not in following.rows:
-        began, _ = following.cells.get(about["key"], (time.monotonic(), None))
-        following.cells[about["key"]] = began, about["cell"]
+    folder = about["folder"]
+    if folder in following.jobs and folder not in following.rows:
+        began, _ = following.cells.get(folder, (time.monotonic(), None))
+        following.cells[folder] = began, about["cell"]
 
 
 def _about(job: Job, state: str, why: str) -> dict:

@@ -54,7 +54,7 @@ class Job:
         code: hash of `helpers/`.
         needs: resources of the worker: `memory` in GB, `GPU`.
         timeout: seconds that one cell may take; None for any.
-        after: keys of the runs that must be finished before.
+        after: folders of the runs that must be finished before.
         environment: environment variables of the run.
         directory: where the kernel works: beside the project's notebooks, and for any other where the user stands.
         record: whether its executed notebook is also put where `make record` looks for it.
@@ -78,6 +78,11 @@ class Job:
     def slug(self) -> str:
         """Name of the run's folder."""
         return f"{re.sub(r'[^A-Za-z0-9.=+-]+', '_', self.name)[:80].strip('_')}-{self.key[:8]}"
+
+    @property
+    def folder(self) -> str:
+        """Where the run leaves everything; no two runs of a grid share it."""
+        return f"{self.workspace}/runs/{self.slug}"
 
 
 def read_grid(path: str, base: Path, given: dict | None = None, timeout: int | None = None) -> list[Job]:
@@ -124,15 +129,15 @@ def read_grid(path: str, base: Path, given: dict | None = None, timeout: int | N
             folder = parameters.pop("WORKSPACE", None) or entry.get("workspace") or content.get("workspace")
             told = values if "id" in entry else entry.get("parameters", {}) | values
             only = [entry["only"]] if "only" in entry and "id" not in entry else []
-            name = " ".join([entry.get("id", notebook.name), *only, *(f"{key}={_short(value)}" for key, value in told.items())])
+            name = " ".join([entry.get("id", notebook.name), *only, *(f"{key}={_short((told | given)[key])}" for key in told)])
             job = Job(name, notebook.path, notebook.cut(entry.get("only", ""), where), parameters, "", "", code)
-            job = replace(job, **settings, after=tuple(other.key for other in before), environment=passed)
+            job = replace(job, **settings, after=tuple(other.folder for other in before), environment=passed)
             job = replace(job, directory=str(FOLDER if notebook.path.startswith(f"{FOLDER}/") else base))
             job = replace(job, workspace=_workspace(folder, parameters, base, where))
-            job = replace(job, key=_key(job, base))
-            if job.key not in {other.key for other in jobs}:
-                made.append(job)
-                jobs.append(job)
+            job = replace(job, key=_key(job, before))
+            same = next((other for other in jobs if (other.workspace, other.key) == (job.workspace, job.key)), None)
+            made.append(same or job)
+            jobs += [] if same else [job]
         groups.setdefault(entry.get("id", notebook.name), []).extend(made)
     return jobs
 
@@ -241,13 +246,13 @@ def _workspace(folder: str | None, parameters: dict, base: Path, where: str) -> 
     return folder if "://" in folder else str((base / Path(folder).expanduser()).resolve())
 
 
-def _key(job: Job, base: Path) -> str:
+def _key(job: Job, before: list[Job]) -> str:
     """Hash of what a run depends on: notebook, parameters, dataset, code, and the runs before it."""
     cells = [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in nbformat.reads(job.source, 4).cells]
     csv = job.parameters.get("STORIES_CSV") or job.environment.get("STORIES_CSV")
     others = {name: value for name, value in job.parameters.items() if name != "STORIES_CSV"}
     number_type = job.environment.get("DTYPE")
-    parts = [cells, others, _dataset(csv), job.code, sorted(job.after), number_type]
+    parts = [cells, others, _dataset(csv), job.code, sorted(other.key for other in before), number_type]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 

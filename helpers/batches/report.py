@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from helpers.batches.conduct import FAILED, FINISHED, LOST, SKIPPED, UNMET, Following
+from helpers.batches.grid import Job
 from helpers.execution import RAISED
 from helpers.terminal import clock, wide_console
 
@@ -54,9 +55,9 @@ def live_line(following: Following) -> str:
     parts = [f"{following.count(FINISHED, SKIPPED)} of {count} finished"]
     if wrong := following.count(FAILED, UNMET):
         parts.append(f"{wrong} failed")
-    for key, (began, cell) in list(following.cells.items())[:4]:
+    for folder, (began, cell) in list(following.cells.items())[:4]:
         where = f", cell {cell[0]} of {cell[1]}" if cell else ""
-        parts.append(f"{following.jobs[key].name} ({clock(now - began)}{where})")
+        parts.append(f"{following.jobs[folder].name} ({clock(now - began)}{where})")
     return "   ".join([*parts, *filter(None, [following.waits]), f"{clock(now - following.begun)} so far"])
 
 
@@ -94,7 +95,7 @@ def table(following: Following) -> Table:
         ("results", "left"),
     ):
         shown.add_column(heading, justify=side, overflow="fold" if heading in ("run", "results") else "ellipsis")
-    for row in in_order(following):
+    for _, row in in_order(following):
         numbers = [clock(row["seconds"]) if "seconds" in row else "", f"{row['peak_gb']:.1f}" if row.get("peak_gb") else ""]
         state = f"[{_COLOURS[row['state']]}]{row['state']}[/]"
         shown.add_row(
@@ -103,15 +104,14 @@ def table(following: Following) -> Table:
     return shown
 
 
-def in_order(following: Following) -> list[dict]:
-    """The rows of all runs, in the order of the grid."""
-    return [following.rows[key] for key in following.jobs if key in following.rows]
+def in_order(following: Following) -> list[tuple[Job, dict]]:
+    """The runs that have ended, in the order of the grid, and how they stand."""
+    return [(job, following.rows[folder]) for folder, job in following.jobs.items() if folder in following.rows]
 
 
 def write_csv(following: Following, path: str) -> None:
     """The table as CSV, one row a run and one column a parameter, at a path or an address."""
-    rows = in_order(following)
-    names = sorted({name for key in following.jobs for name in following.jobs[key].parameters})
+    names = sorted({name for job in following.jobs.values() for name in job.parameters})
     columns = [
         "run",
         "state",
@@ -130,8 +130,7 @@ def write_csv(following: Following, path: str) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns)
     writer.writeheader()
-    for row in rows:
-        job = following.jobs[row["key"]]
+    for job, row in in_order(following):
         about = {
             "run": job.name,
             "state": row["state"],

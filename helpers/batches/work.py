@@ -88,6 +88,7 @@ def _in_process(job: Job, folder: RunFolder, lease: Lease, wanted) -> dict:
     listener = threading.Thread(target=_listen, args=(process, json.dumps(order, default=str), heard), daemon=True)
     listener.start()
     stopped, beaten, shown = False, 0.0, None
+    tell(job, cell=None)
     while process.poll() is None:
         if not wanted():
             stopped = True
@@ -146,7 +147,7 @@ def _wanted():
 
 def tell(job: Job, **about) -> None:
     """Tell whoever follows the grid how a run is getting on."""
-    get_worker().log_event("grid", {"key": job.key, "name": job.name, **about})
+    get_worker().log_event("grid", {"folder": job.folder, **about})
 
 
 def _on_path(folder: Path) -> str:

@@ -11,11 +11,11 @@ import json
 import pandas as pd
 from filelock import FileLock
 
-from helpers.comparison.store import result_folder, save_result
+from helpers.comparison.store import keep_another, result_folder, save_result
 from helpers.measuring import Cost, total_cost
 from helpers.runtime import Run
 from helpers.stories import N_FOLDS
-from helpers.workspace import write_json
+from helpers.workspace import read_json, write_json, write_table
 
 PROTOCOL = "five_fold"
 
@@ -51,19 +51,17 @@ def save_fold(
     """
     (number,) = predictions["fold"].unique().tolist()
     parts = result_folder(run, approach, PROTOCOL) / "folds"
+    keep_another(run, parts.parent, about["dataset"])
     parts.mkdir(parents=True, exist_ok=True)
     with FileLock(parts / ".lock"):
         content = {"settings": settings, "train": dataclasses.asdict(train), "about": about, "facts": run.facts}
         content = json.loads(json.dumps(content, default=list))
-        predictions.to_parquet(parts / f"{number}_predictions.parquet", index=False)
-        scores.to_parquet(parts / f"{number}_scores.parquet", index=False)
+        (parts / f"{number}.json").unlink(missing_ok=True)  # it comes last, and vouches for the tables
+        write_table(parts / f"{number}_predictions.parquet", predictions)
+        write_table(parts / f"{number}_scores.parquet", scores)
         write_json(parts / f"{number}.json", content)
-        found = {
-            fold: json.loads((parts / f"{fold}.json").read_text())
-            for fold in range(N_FOLDS)
-            if (parts / f"{fold}.json").exists()
-        }
-        found = {fold: other for fold, other in found.items() if _recipe(other) == _recipe(content)}
+        found = {fold: read_json(parts / f"{fold}.json") for fold in range(N_FOLDS)}
+        found = {fold: other for fold, other in found.items() if other and _recipe(other) == _recipe(content)}
         if missing := [str(fold) for fold in range(N_FOLDS) if fold not in found]:
             print(f"Fold {number} is stored; {', '.join(missing)} to come before the five are one result.")
             return None

@@ -74,7 +74,7 @@ def save_result(
         log: training log, one dict a step.
     """
     folder = result_folder(run, approach, protocol)
-    _keep_another(run, folder, dataset)
+    keep_another(run, folder, dataset)
     for name in (
         "metrics.json",
         "scores.parquet",
@@ -111,15 +111,14 @@ def save_result(
     return result
 
 
-def _keep_another(run: Run, folder: Path, dataset: dict) -> None:
+def keep_another(run: Run, folder: Path, dataset: dict) -> None:
     """Set aside, told, what another dataset, profile, number type or version left in a folder that a result is written to now."""
-    if not (old := read_metrics(folder / "metrics.json")):
-        return
-    theirs, mine = {}, {"dataset": dataset["sha256"][:8], "profile": run.profile.name, "number type": run.facts["dtype"]}
-    if not outdated(old):
-        facts = old["facts"]
-        theirs = {"dataset": old["dataset"]["sha256"][:8], "profile": facts["profile"], "number type": facts.get("dtype")}
-    if theirs != mine:
+    old, mine = read_metrics(folder / "metrics.json"), _whose(dataset, run.facts)
+    for part in sorted(folder.glob("folds/*.json")):
+        if not old and (content := read_json(part)):
+            old = {"schema": SCHEMA, "dataset": content["about"]["dataset"], "facts": content["facts"]}
+    theirs = _whose(old["dataset"], old["facts"]) if old and not outdated(old) else {}
+    if old and theirs != mine:
         aside = set_aside(folder, run.workspace / "earlier-results" / f"{folder.parent.name}-{folder.name}")
         why = [f"{what} {value}" for what, value in theirs.items() if mine[what] != value] or [
             "another version of this project"
@@ -127,6 +126,10 @@ def _keep_another(run: Run, folder: Path, dataset: dict) -> None:
         print(
             f"{folder.parent.name}, {PROTOCOLS[folder.name]}: the result of {', '.join(why)} is kept in {aside.parent.name}/{aside.name}."
         )
+
+
+def _whose(dataset: dict, facts: dict) -> dict:
+    return {"dataset": dataset["sha256"][:8], "profile": facts["profile"], "number type": facts.get("dtype")}
 
 
 _FORM = {"approach", "protocol", "title", "dataset", "facts", "metrics", "cost", "created_at"}

@@ -50,7 +50,8 @@ class FusedClassifier:
             for name, part in self.parts.items():
                 model = clone(part).fit(rows, rows["genre"])
                 self.inner[name][held] = aligned_scores(model, train.iloc[held], self.genres)
-        self.scale = {name: (scores.mean(), scores.std()) for name, scores in self.inner.items()}
+        # A part that says the same of every story has no deviation, and nothing to say.
+        self.scale = {name: (scores.mean(), scores.std() or 1.0) for name, scores in self.inner.items()}
         rows = rows_for(train["story_id"])
         self.fitted = {name: clone(part).fit(rows, rows["genre"]) for name, part in self.parts.items()}
         self._weights = self.weights()

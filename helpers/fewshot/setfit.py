@@ -118,6 +118,7 @@ def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[s
         report_to="none",
         show_progress_bar=False,
         save_strategy="steps" if "save_steps" in settings else "no",  # `Training` saves by time
+        use_amp=run.dtype == torch.float16,  # scales the loss, without which small gradients would be zero in fp16
         **(settings | ({"loss": SupConLoss} if whole_batches else {})),
     )
     names = sorted(set(genres))

@@ -55,22 +55,33 @@ def make_questions(table: pd.DataFrame, most: int, seed: int = 42) -> pd.DataFra
     rng = np.random.default_rng(seed)
     rows: list[dict] = []
     kinds = ("who", "where", "which title") if (table["title"] != "").any() else ("who", "where")
-    for place in rng.permutation(len(table)):
-        if len(rows) == most:
-            break
-        story = table.iloc[place]
-        kind = kinds[len(rows) % len(kinds)]
-        if (kind == "which title" and not story["title"]) or not (found := _sentences_for(kind, story["text"][:LONGEST])):
-            continue
-        sentence, answer = found[rng.integers(len(found))]
-        within = f'In "{story["title"]}", ' if story["title"] else ""
-        question = {
-            "who": f'{within}{"who" if within else "Who"} is ____ in this sentence: "{sentence}"',
-            "where": f'{within}{"which" if within else "Which"} place is ____ in this sentence: "{sentence}"',
-            "which title": f'What is the title of the story with this sentence: "{sentence}"',
-        }[kind]
-        rows.append({"question": question, "answers": [answer or story["title"]], "story_id": story["story_id"], "kind": kind})
+    order, asked = rng.permutation(len(table)), set()
+    for in_turn in (True, False):  # what is missing when every kind has had its turn is filled up with any kind
+        for place in order:
+            if len(rows) == most:
+                break
+            if place in asked:
+                continue
+            for kind in [kinds[len(rows) % len(kinds)]] if in_turn else kinds:
+                if question := _question(table.iloc[place], kind, rng):
+                    rows.append(question)
+                    asked.add(place)
+                    break
     return pd.DataFrame(rows, columns=["question", "answers", "story_id", "kind"])
+
+
+def _question(story: pd.Series, kind: str, rng: np.random.Generator) -> dict | None:
+    """A question of a kind about a story; None where no sentence of it can be asked for."""
+    if (kind == "which title" and not story["title"]) or not (found := _sentences_for(kind, story["text"][:LONGEST])):
+        return None
+    sentence, answer = found[rng.integers(len(found))]
+    within = f'In "{story["title"]}", ' if story["title"] else ""
+    question = {
+        "who": f'{within}{"who" if within else "Who"} is ____ in this sentence: "{sentence}"',
+        "where": f'{within}{"which" if within else "Which"} place is ____ in this sentence: "{sentence}"',
+        "which title": f'What is the title of the story with this sentence: "{sentence}"',
+    }[kind]
+    return {"question": question, "answers": [answer or story["title"]], "story_id": story["story_id"], "kind": kind}
 
 
 def _sentences_for(kind: str, text: str) -> list[tuple[str, str]]:

@@ -67,7 +67,7 @@ def _labels(table: pd.DataFrame) -> list[tuple[str, str]]:
     keys = pd.Series(["".join(filter(str.isalnum, label)).lower() for label in sizes.index], index=sizes.index)
     alike = keys[keys.duplicated(keep=False) & (keys != "")]
     if len(alike):
-        named = ", ".join(map(repr, alike.sort_values().index[:6]))
+        named = ", ".join(map(repr, sorted(alike.index, key=lambda label: (alike[label], label))[:6]))
         rows.append(
             (
                 f"labels that differ by punctuation alone: {named}",

@@ -54,7 +54,7 @@ def start():
 def until():
     """Waits until something is so, and returns it."""
 
-    def wait(condition, seconds=120):
+    def wait(condition, seconds=300):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if found := condition():

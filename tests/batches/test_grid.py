@@ -46,6 +46,9 @@ def test_the_projects_notebooks_go_by_number_and_common_parameters_to_those_that
 def test_a_workspace_may_hold_parameters(grid, notebooks):
     jobs = grid({"workspace": "kept/{NUMBER}", "runs": [{"notebook": "good.ipynb", "grid": {"NUMBER": [1, 2]}}]})
     assert [job.workspace for job in jobs] == [str(notebooks / "kept" / number) for number in "12"]
+    assert jobs[0].folder != jobs[1].folder
+    same = [{"notebook": "good.ipynb", "workspace": "kept/a"}, {"notebook": "good.ipynb", "workspace": "kept/b"}]
+    assert len(grid({"runs": same})) == 2, "the same run in two workspaces is two runs"
     with pytest.raises(ValueError, match=r"run 1 \(good\).*asks for SEED"):
         grid({"workspace": "kept/{SEED}", "runs": [{"notebook": "good.ipynb"}]})
 
@@ -81,8 +84,8 @@ def test_a_run_knows_what_must_be_finished_before(grid):
         {"notebook": "steps.ipynb", "after": "all", "parameters": {"STEPS": 1}},
     ]
     one, two, three, four, five = grid({"workspace": "kept", "runs": runs})
-    assert not one.after and not three.after and four.after == (one.key, two.key)
-    assert five.after == (one.key, two.key, three.key, four.key)
+    assert not one.after and not three.after and four.after == (one.folder, two.folder)
+    assert five.after == (one.folder, two.folder, three.folder, four.folder)
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,20 @@
 Written for: trainings that were paid for twice, and an encoder that was judged as it came.
 """
 
+import json
 from collections import Counter
 
+import joblib
 import numpy as np
 import pytest
+import stand_ins
 import torch
 from datasets import Dataset
 from sentence_transformers.base.sampler import GroupByLabelBatchSampler
 
-from helpers import models, training
+from helpers import models, runtime, training
 from helpers.fewshot.sampler import EveryRow, share_by_label
-from helpers.fewshot.setfit import SetFit, train_setfit
+from helpers.fewshot.setfit import SetFit, load_setfit, train_setfit
 from helpers.workspace import read_json
 
 pytestmark = pytest.mark.number_types
@@ -102,24 +105,89 @@ def test_setfit_reads_what_its_recipe_says(run, three_genres):
     assert seed == story.iloc[0]["text_clean"] and titled == f"{story.iloc[0]['title']}. {story.iloc[0]['text']}"
 
 
-def test_a_setfit_that_was_cut_off_continues(run, encoder, three_genres, monkeypatch, capsys):
-    model, label = encoder
-    train, _ = three_genres
-    settings = {"num_iterations": 2, "num_epochs": 1, "batch_size": 8, "max_steps": 4}
-    settings["save_steps"] = 2
+# --- cut off, and loaded again, with an encoder of random weights ---------------------------------------------------------
 
-    class Killed(Exception):
-        pass
 
-    def die(self, args, state, control, **kwargs):
-        if state.global_step == 3:
-            raise Killed
+@pytest.fixture(scope="module")
+def tiny_encoder(tmp_path_factory):
+    """Folder of a small encoder with dropout, so that the random state counts."""
+    packages, _ = stand_ins.write_models(tmp_path_factory.mktemp("models"))
+    return str(next(packages.glob("*/model")))
 
-    monkeypatch.setattr(training._Progress, "on_step_end", die, raising=False)
-    texts, names = train["text_clean"].tolist(), train["genre"].tolist()
-    with pytest.raises(Killed):
-        train_setfit(run, model, label, texts, names, **settings)
-    monkeypatch.undo()
-    fresh, _ = models.load_encoder(run, models.PACKAGED_ENCODER)
-    _, cost, _ = train_setfit(run, fresh, label, texts, names, **settings)
-    assert "Continuing from checkpoint-2" in capsys.readouterr().out and cost.seconds > 0
+
+@pytest.fixture
+def train_tiny(tiny_encoder, monkeypatch):
+    """Function that tunes the small encoder in a run, until a step after which the runtime dies (None: to the end)."""
+
+    def train_tiny(run, settings, dies_after=None, **options):
+        def on_step_end(self, args, state, control, **kwargs):
+            if state.global_step == dies_after:
+                raise Killed
+
+        monkeypatch.setattr(training._Progress, "on_step_end", on_step_end, raising=False)
+        encoder, label = models.load_encoder(run, tiny_encoder)
+        texts = [
+            f"{word} of the {genre} {'and on ' * n}" for genre in ("sea", "war", "law") for n, word in enumerate("abcdefgh")
+        ]
+        return train_setfit(run, encoder, label, texts, [text.split()[3] for text in texts], **options, **settings)
+
+    return train_tiny
+
+
+class Killed(Exception):
+    """Stands for the runtime's end."""
+
+
+@pytest.mark.parametrize(
+    ("settings", "deaths"),
+    [
+        ({"num_iterations": 2, "num_epochs": 2, "batch_size": 8}, (3, 5, 11, 12, 17)),  # twelve steps an epoch
+        ({"loss": "SupConLoss", "num_epochs": 5, "batch_size": 8}, (2, 4, 5, 11)),  # three
+    ],
+    ids=["pairs", "whole batches"],
+)
+def test_a_setfit_that_was_cut_off_again_and_again_ends_as_if_nothing_had_happened(
+    run, tmp_path, train_tiny, settings, deaths, capsys
+):
+    whole, _, name = train_tiny(run, settings)
+    every_step = runtime.start("smoke", str(tmp_path / "every"), save_minutes=0)
+    for step in deaths:
+        with pytest.raises(Killed):
+            train_tiny(every_step, settings, step)
+    again, _, same = train_tiny(every_step, settings)
+    assert f"Continuing from checkpoint-{deaths[-1] - 1}" in capsys.readouterr().out and same == name
+    for one, other in zip(whole.model_body.state_dict().values(), again.model_body.state_dict().values()):
+        assert torch.equal(one, other)
+    assert np.array_equal(whole.model_head.coef_, again.model_head.coef_)
+    logs = [json.loads((each.workspace / "training" / name / "finished.json").read_text())["log"] for each in (run, every_step)]
+    one, other = ([{key: value for key, value in entry.items() if key != "seconds"} for entry in log] for log in logs)
+    assert one == other, "the first loss after an interruption is the mean over all of its steps"
+    assert sorted(path.name for path in (run.workspace / "training" / name).iterdir()) == [
+        "finished.json",
+        "model",
+        "recipe.json",
+    ]
+
+
+def test_a_setfit_that_shall_go_on_needs_a_checkpoint(run, train_tiny):
+    with pytest.raises(FileNotFoundError, match="There is no checkpoint of setfit-.* to go on from"):
+        train_tiny(run, PAIRS, resume=True)
+
+
+class Evil:
+    def __reduce__(self):
+        return open, ("ran.txt", "w")
+
+
+@pytest.mark.parametrize("planted", [Evil(), np.array([Evil()], dtype=object)], ids=["code", "code in an array"])
+def test_a_head_that_holds_code_is_not_loaded(run, train_tiny, planted, tmp_path, monkeypatch):
+    model, _, name = train_tiny(run, PAIRS)
+    folder = run.workspace / "training" / name / "model"
+    loaded = load_setfit(folder, run.device)
+    assert np.array_equal(loaded.predict_proba(["a", "b"], as_numpy=True), model.predict_proba(["a", "b"], as_numpy=True))
+    model.model_head.coef_ = planted
+    joblib.dump(model.model_head, folder / "model_head.pkl")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="model_head.pkl .* it is not loaded"):
+        load_setfit(folder, run.device)
+    assert not (tmp_path / "ran.txt").exists()

@@ -101,7 +101,7 @@ def kill(stage: Stage, job: Job, kills: int) -> Outcome:
     given, begin = stage.groq.delivered, time.monotonic()
     while outcome.strokes < kills and outcome.lives < 4 * kills:
         if outcome.lives % 2:
-            end = stage.live(job.notebook, workspace, die_at_write=moments.randint(1, job.files()))
+            end = stage.live(job.notebook, workspace, die_at_write=moments.randint(1, max(2, job.files() // 2)))
         else:
             end = stage.live(job.notebook, workspace, after=moments.uniform(0, job.seconds), do=stage.kill)
         outcome.lives += 1

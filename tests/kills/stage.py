@@ -16,14 +16,14 @@ from groq_server import KEY, GroqServer
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parent.parent
-LORA = {"STORY_TOKENS": 24, "EPOCHS": 2, "QUESTIONS": 4, "SAVE_MINUTES": 0.005}
+LORA = {"STORY_TOKENS": 24, "EPOCHS": 2, "QUESTIONS": 4, "SAVE_MINUTES": 0.001}
 PARAMETERS = {
     "01_clean": {"GENRES": 3},
     "02_paraphrase": {"TARGET": 10, "PROVIDER": "groq"},
     "03_synthetic_groq": {"TARGET": 10, "WORDS": 160, "PROVIDER": "groq"},
     "04_seqcls_lora": LORA | {"TRIALS": [{"lora_alpha": 64}]},
     "05_instruct_lora": LORA | {"QA_EXAMPLES": 4},
-    "06_setfit": {"SETFIT_TRIALS": [{"titles": 0}], "SAVE_MINUTES": 0.005},
+    "06_setfit": {"SETFIT_TRIALS": [{"titles": 0}], "SAVE_MINUTES": 0.001},
     "07_compare": {},
 }
 """What makes each notebook short."""
@@ -111,6 +111,7 @@ class Stage:
 
     def close(self) -> None:
         self.zygote.kill()
+        self.zygote.wait()
         self.groq.__exit__()
 
     def _meanwhile(self, seconds: float, do, since: str, over: threading.Event) -> None:

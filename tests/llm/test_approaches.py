@@ -367,9 +367,11 @@ def test_options_that_save_memory_train_and_reload(tokenizer, eight, tmp_path, a
     else:
         examples = instruction_examples(loaded, eight, 40, PROMPT)
     task = {"head": "SEQ_CLS", "instruction": "CAUSAL_LM"}[approach]
-    options = {"epochs": 10, "learning_rate": 5e-3, "batch_size": 4}
+    # Judged after every epoch: after that, bitsandbytes' packed weights trained no more on CPUs with AVX-512 for bf16.
+    options = {"epochs": 10, "learning_rate": 5e-3, "batch_size": 4, "validation": examples}
     model, _, log, adapter = train_lora(run, "x", build(), loaded, lora_config(task), examples, **options)
-    assert log[-1]["loss"] < log[0]["loss"] / 2
+    losses = [entry["loss"] for entry in log if "loss" in entry]
+    assert losses[-1] < losses[0] / 2
     again = PeftModel.from_pretrained(build(), adapter)
     embedded = [embed_stories(run, m.base_model.model, loaded, examples) for m in (model, again)]
     assert (embedded[0] == embedded[1]).all()

@@ -17,7 +17,7 @@ from sentence_transformers.models import Pooling, Transformer
 from tiny_models import GENRES
 from transformers import AutoModelForCausalLM, DataCollatorForSeq2Seq
 
-from helpers import models, runtime
+from helpers import models, overflow, runtime
 from helpers.benchmarks.gpu.standins import build_tokenizer
 from helpers.llm.examples import PROMPT, answer_ids, instruction_examples, prompt_ids
 from helpers.llm.head import classification_head
@@ -214,7 +214,7 @@ def test_a_model_that_overflows_in_fp16_computes_in_fp32(loud, tokenizer, eight,
     untouched = AutoModelForCausalLM.from_pretrained(loud.profile.llm, dtype=torch.float16)
     with pytest.raises(ValueError, match="Set DTYPE = 'fp32'"):
         embed_stories(loud, untouched, tokenizer, examples)
-    models._say_fp32.cache_clear()
+    overflow.say_fp32.cache_clear()
     loaded, label = models.load_tokenizer(loud)
     capsys.readouterr()
     model, _ = models.load_llm(loud, loaded), models.load_llm(loud, loaded, genres=4)
@@ -242,7 +242,7 @@ def test_an_adapted_model_keeps_computing_in_fp32(loud, tokenizer, eight):
 def test_an_encoder_that_overflows_in_fp16_computes_in_fp32(loud, tokenizer, tmp_path, capsys):
     body = Transformer(loud.profile.llm, max_seq_length=64)
     SentenceTransformer(modules=[body, Pooling(32)]).save(str(tmp_path / "encoder"))
-    models._say_fp32.cache_clear()
+    overflow.say_fp32.cache_clear()
     encoder, label = models.load_encoder(loud, str(tmp_path / "encoder"))
     assert label.startswith("encoder (") and label.endswith(", fp32") and "computes in fp32" in capsys.readouterr().out
     texts = ["the sheriff rode into town at noon", "rain"]
