@@ -72,9 +72,11 @@ class _Records:
     def refresh(self) -> None:
         """Learn what stands in the file by now, whoever wrote it; an earlier version of this project left an `.npz`, which is taken over."""
         check(self.file)
-        if not self.file.exists() and (older := read_whole(self.file.with_suffix(".npz"), self._read_npz)):
-            with self._lock, whole(self.file) as part:
-                _append(part, *older)
+        if not self.file.exists() and self.file.with_suffix(".npz").exists():
+            with self._lock:  # another process may just have done it, and have added to it since
+                if not self.file.exists() and (older := read_whole(self.file.with_suffix(".npz"), self._read_npz)):
+                    with whole(self.file) as part:
+                        _append(part, *older)
         keys = _read(self.file)["key"]
         known, last = self._last
         if len(keys) < known or (known and keys[known - 1] != last):  # somebody removed the file, or put another in its place
