@@ -41,8 +41,9 @@ run: $(READY)
 grid: $(READY)
 	$(BIN)/python -u -m helpers.batches run "$(GRID)" --workers $(WORKERS) $(if $(CLUSTER),--cluster "$(CLUSTER)") $(if $(filter command,$(origin PROFILE)),-p PROFILE $(PROFILE)) $(GIVEN)
 
+# Two processes with a thread each do more than one with two.
 test: $(READY)
-	$(BIN)/python -m pytest tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --numprocesses 2 --dist loadscope
 
 test-kills: $(READY)
 	$(BIN)/python tests/kills --kills $(KILLS) $(if $(ONLY),--only "$(ONLY)")

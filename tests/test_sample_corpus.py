@@ -13,7 +13,7 @@ import pytest
 
 from helpers import stories
 from helpers.augmentation.duplicates import NgramIndex
-from helpers.augmentation.offline import RecordedAnswers, text_hash
+from helpers.augmentation.recorded import RecordedAnswers, text_hash
 from helpers.augmentation.targets import Target
 from helpers.config import DATA
 

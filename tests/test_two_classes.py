@@ -59,11 +59,11 @@ def test_a_fitted_head_gives_the_probabilities_of_the_fit():
 
 def test_words_and_fusion_score_both_classes(reviews):
     train, judged = reviews
-    fused = FusedClassifier({"words": lexical.words(), "letters": lexical.characters()})
+    fused = FusedClassifier({"words": lexical.word_svm(), "letters": lexical.character_svm()})
     fused.fit(train, lambda ids: train[train["story_id"].isin(ids)])
     probabilities = fused.predict_proba(judged)
     assert probabilities.shape == (10, 2) and (np.array(fused.genres)[probabilities.argmax(1)] == judged["genre"]).all()
-    scores = aligned_scores(lexical.words().fit(train, train["genre"]), judged, ["neg", "pos"])
+    scores = aligned_scores(lexical.word_svm().fit(train, train["genre"]), judged, ["neg", "pos"])
     np.testing.assert_allclose(scores[:, 0], -scores[:, 1])
 
 

@@ -4,13 +4,13 @@ Notebooks 02 and 03 write, 04 to 06 train on what `training_set` returns, and `w
 """
 
 from helpers.augmentation.asking import run_plan
-from helpers.augmentation.faults import measure_gates
 from helpers.augmentation.gates import Gates
 from helpers.augmentation.journal import read_rows
-from helpers.augmentation.planning import contrast, estimate, genre_needs, plan, plan_table
+from helpers.augmentation.planning import contrast, estimate, genre_needs, plan, plan_table, words_to_ask
 from helpers.augmentation.providers import open_provider
 from helpers.augmentation.rows import JOURNALS, accepted_rows, count_sources, genre_descriptions, training_set
 from helpers.augmentation.targets import Target
+from helpers.augmentation.trial import measure_gates
 from helpers.augmentation.worth import WORTH, measure_worth, read_worth, worth_as_text
 
 __all__ = [
@@ -33,5 +33,6 @@ __all__ = [
     "read_worth",
     "run_plan",
     "training_set",
+    "words_to_ask",
     "worth_as_text",
 ]

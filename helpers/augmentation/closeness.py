@@ -17,7 +17,7 @@ class Bounds:
     """Cosine similarities that separate `the same story` from `another story`.
 
     Attributes:
-        drift: a paraphrase less like its parent than this might as well be another story.
+        drift: a paraphrase less like its parent than this might as well be another story, unless its parent is the nearest to it.
         near: two texts more alike than this are nearer than the dataset's stories are to each other.
     """
 

@@ -1,77 +1,44 @@
-"""What the gates are worth: answers that are known to be good, and faulty versions of them."""
+"""How asking can fail: for good, for this model, for this request, or for a moment."""
 
 from __future__ import annotations
 
-import pandas as pd
-
-from helpers.augmentation.gates import Gates
-from helpers.augmentation.targets import Answer, Target
-from helpers.stories import count_words
-
-_SPANISH = (
-    "Había una vez un viejo farero que vivía solo en la costa y contaba los barcos que pasaban cada noche. Un día no pasó "
-    "ninguno, y entonces comprendió que el mar se había marchado sin despedirse de nadie. "
-)
+from datetime import datetime
 
 
-def measure_gates(gates: Gates, stories: pd.DataFrame, rows: list[dict], most: int = 24) -> pd.DataFrame:
-    """Feed the gates with answers that are known to be good, and with faulty versions of them.
+class ProviderError(RuntimeError):
+    """Nothing to be had before the user changes something. Shown in a notebook as its one line, without a traceback."""
 
-    Args:
-        gates: fresh gates for the sample corpus.
-        stories: its story table.
-        rows: its recorded paraphrases.
-        most: how many of them to use.
+    def _render_traceback_(self):
+        return [f"{type(self).__name__}: {self}"]
 
-    Returns:
-        DataFrame with a row for each fault: `gate`, `answer` (how it was made), `answers`, `stopped` (refused by that very
-        gate; for preambles: title and text recovered exactly), `refused otherwise`.
-    """
-    text = dict(zip(stories["story_id"], stories["text"]))
-    split = dict(zip(stories["story_id"], stories["split"]))
-    train = [row for row in rows if split[row["parent_id"]] == "train"]
-    train = train[:: max(1, len(train) // most)][:most]
-    held_out = [row for row in rows if split[row["parent_id"]] != "train"]
-    target = {id(row): Target("paraphrase", row["genre"], 1, row["parent_id"], text[row["parent_id"]]) for row in train}
 
-    def thin(story: str, every: int) -> str:
-        return " ".join(word for place, word in enumerate(story.split()) if place % every != every - 1)
+class ModelUnavailable(Exception):
+    """A model that answers no more in this run; `when` says when it will, where that is known."""
 
-    def swap(row: dict) -> str:
-        other = [r["text"] for r in rows if r["genre"] == row["genre"] and r["parent_id"] != row["parent_id"]]
-        return other[0] if other else ""
+    def __init__(self, message: str, when: datetime | None = None):
+        super().__init__(message)
+        self.when = when
 
-    def wrapped(row: dict) -> str:
-        return f"Sure! Here is a paraphrased version:\n\n**{row['title']}**\n\n{row['text']}\n\nNote: the meaning is kept."
 
-    faults = [
-        ("none", "recorded paraphrase", [(target[id(r)], r["text"]) for r in train]),
-        ("length", "its first third", [(target[id(r)], r["text"][: len(r["text"]) // 3]) for r in train]),
-        ("preamble", "with preamble, title and a note", [(target[id(r)], wrapped(r)) for r in train]),
-        ("language", "in Spanish", [(target[id(r)], _SPANISH * (len(r["text"]) // len(_SPANISH) + 1)) for r in train]),
-        ("refusal", "declined", [(target[id(r)], "I'm sorry, but I can't help with that. " + r["text"]) for r in train]),
-        ("near-copy", "parent, every tenth word missing", [(target[id(r)], thin(text[r["parent_id"]], 10)) for r in train]),
-        ("drift", "paraphrase of another story of the genre", [(target[id(r)], swap(r)) for r in train if swap(r)]),
-        ("genre named", "with its genre's name", [(target[id(r)], f"{r['text']} A {r['genre']} story.") for r in train]),
-        (
-            "leakage",
-            "held-out story, every tenth word missing",
-            [(Target("synthetic", r["genre"], 1), thin(text[r["parent_id"]], 10)) for r in held_out],
-        ),
-        ("leakage", "paraphrase of a held-out story", [(Target("synthetic", r["genre"], 1), r["text"]) for r in held_out]),
-        ("near-duplicate", "accepted one, every twelfth word missing", [(target[id(r)], thin(r["text"], 12)) for r in train]),
-    ]
-    table = []
-    for gate, how, answers in faults:
-        verdicts = [gates.judge(t, Answer(a), count_words(t.story or a)) for t, a in answers]
-        if gate == "none":
-            for (t, _), verdict in zip(answers, verdicts):
-                if not verdict.reason:
-                    gates.accept(t, verdict)
-        stopped = sum(verdict.reason.startswith(gate) for verdict in verdicts)
-        others = sum(bool(verdict.reason) for verdict in verdicts) - stopped
-        if gate == "preamble":
-            stopped = sum((v.title, v.text) == (r["title"], r["text"]) for v, r in zip(verdicts, train))
-            others = sum(bool(verdict.reason) and not verdict.reason.startswith("near-dup") for verdict in verdicts)
-        table.append((gate, how, len(answers), stopped, others))
-    return pd.DataFrame(table, columns=["gate", "answer", "answers", "stopped", "refused otherwise"])
+class NoAnswer(Exception):
+    """The provider answered this request with nothing to use."""
+
+
+class NotRecorded(Exception):
+    """There is no recorded answer to this request, so nothing was asked."""
+
+
+class Passing(Exception):
+    """A failure of the moment: the same request may succeed `seconds` later, or after a growing pause where they are None."""
+
+    def __init__(self, trouble: str, seconds: float | None = None):
+        super().__init__(trouble)
+        self.seconds = seconds
+
+
+class TooLarge(Passing):
+    """The request would succeed if it were shorter: with `share` of its story."""
+
+    def __init__(self, share: float):
+        super().__init__("too large for the provider", 0)
+        self.share = share

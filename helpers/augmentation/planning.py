@@ -12,8 +12,12 @@ from helpers.augmentation.rows import JOURNALS, accepted_rows
 from helpers.augmentation.targets import Target, count_tokens
 from helpers.comparison.metrics import confusions, predictions_from_scores
 from helpers.representations import lexical
+from helpers.representations.scores import decision_scores
 from helpers.runtime import Run
 from helpers.stories import FAMILIES, count_words, family_of
+
+SHORTEST = 30
+"""Words that a story has at least."""
 
 
 def genre_needs(stories: pd.DataFrame) -> pd.DataFrame:
@@ -27,8 +31,8 @@ def genre_needs(stories: pd.DataFrame) -> pd.DataFrame:
         of this genre taken for another, or of another taken for it), `confused_with` (names), `weight`.
     """
     train, judged = stories[stories["split"] == "train"], stories[stories["split"] == "validation"]
-    model = lexical.words().fit(train, train["genre"])
-    scores = lexical.decision_scores(model, judged)
+    model = lexical.word_svm().fit(train, train["genre"])
+    scores = decision_scores(model, judged)
     wrong = confusions(predictions_from_scores(judged, scores, list(model.classes_)), most=len(judged))
     mistaken: Counter = Counter()
     partners: dict[str, dict] = {}  # of dicts, for their order without repeats
@@ -132,5 +136,16 @@ def estimate(
     return table
 
 
+def words_to_ask(wanted: int | None, provider, usual: int) -> int:
+    """Length to ask for, in words: what the notebook wants, else what is usual; recorded answers have a length of their own.
+
+    Raises:
+        ValueError: so few words are no story.
+    """
+    if wanted is not None and wanted < SHORTEST:
+        raise ValueError(f"WORDS={wanted} is no story's length. Give {SHORTEST} or more, or None for the usual.")
+    return getattr(provider, "words", None) or (usual if wanted is None else wanted)
+
+
 def words_wanted(target: Target, words: int | None) -> int:
-    return words or count_words(target.story)
+    return count_words(target.story) if words is None else words

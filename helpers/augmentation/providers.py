@@ -9,8 +9,9 @@ import sys
 import pandas as pd
 
 from helpers.augmentation.endpoint import GROQ_URL, KEY_NAME, ChatEndpoint
-from helpers.augmentation.offline import LocalModel, RecordedAnswers
-from helpers.augmentation.targets import ProviderError
+from helpers.augmentation.faults import ProviderError
+from helpers.augmentation.local import LocalModel
+from helpers.augmentation.recorded import RecordedAnswers
 from helpers.runtime import Run, headless, in_colab
 
 

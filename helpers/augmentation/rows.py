@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 
 import pandas as pd
 
@@ -62,7 +63,7 @@ def training_set(
             parts.append(pd.DataFrame([_training_row(row) for row in rows], columns=COLUMNS))
         missing = [JOURNALS[task] for task in tasks if not (run.workspace / JOURNALS[task]).exists()]
         if missing:
-            print(f"Not in the workspace, so without its rows: {', '.join(missing)} (notebooks 02 and 03 write them).")
+            _say_missing(run.workspace, ", ".join(missing))
     return pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=COLUMNS)], ignore_index=True)
 
 
@@ -104,6 +105,11 @@ def accepted_rows(run: Run, task: str) -> list[dict]:
         if row["status"] == "accepted":
             rows.setdefault(place_of(row), row)
     return list(rows.values())
+
+
+@functools.cache  # said once, not for every fold
+def _say_missing(workspace: Path, journals: str) -> None:
+    print(f"Not in the workspace, so without its rows: {journals} (notebooks 02 and 03 write them).")
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,34 +1,8 @@
-"""What is asked for, what comes back, and how asking can fail."""
+"""What is asked for, and what comes back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-
-from helpers.stories import shorten_middle as shorten_middle  # what is too large to be sent loses its middle
-
-
-class ProviderError(RuntimeError):
-    """Nothing to be had before the user changes something. Shown in a notebook as its one line, without a traceback."""
-
-    def _render_traceback_(self):
-        return [f"{type(self).__name__}: {self}"]
-
-
-class ModelUnavailable(Exception):
-    """A model that answers no more in this run; `when` says when it will, where that is known."""
-
-    def __init__(self, message: str, when: datetime | None = None):
-        super().__init__(message)
-        self.when = when
-
-
-class NoAnswer(Exception):
-    """The provider answered this request with nothing to use."""
-
-
-class NotRecorded(Exception):
-    """There is no recorded answer to this request, so nothing was asked."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +25,7 @@ class Target:
 
     @property
     def place(self) -> tuple:
-        """As `helpers.journal.place_of` an answer to it."""
+        """What an answer to it has as its `place_of` (see `helpers.augmentation.journal`)."""
         return self.task, self.parent_id or self.genre, self.slot
 
 

@@ -11,6 +11,7 @@ from helpers.augmentation.rows import JOURNALS, accepted_rows, count_sources, tr
 from helpers.comparison.metrics import compute_metrics, predictions_from_scores
 from helpers.comparison.paired import paired_test
 from helpers.representations import lexical
+from helpers.representations.scores import decision_scores
 from helpers.representations.sentences import frozen
 from helpers.runtime import Run
 from helpers.stories import chunk_stories, families_of
@@ -42,7 +43,7 @@ def measure_worth(run: Run, stories: pd.DataFrame, facts: dict, encoder, label: 
     """
 
     models = {
-        "TF-IDF + linear SVM": lexical.words(),
+        "TF-IDF + linear SVM": lexical.word_svm(),
         f"{label.split('/')[-1]} + logistic regression": frozen(run, encoder, label),
     }
     available = {"original", "chunk"} | {task for task in JOURNALS if accepted_rows(run, task)}
@@ -56,7 +57,7 @@ def measure_worth(run: Run, stories: pd.DataFrame, facts: dict, encoder, label: 
             counts.setdefault(name, []).append(count_sources(rows))
             pieces = chunk_stories(judged) if sources == ("chunk",) else judged.assign(parent_id=judged["story_id"])
             for model, pipeline in models.items():
-                scores = lexical.decision_scores(pipeline.fit(rows, rows["genre"]), pieces)
+                scores = decision_scores(pipeline.fit(rows, rows["genre"]), pieces)
                 of_story = pd.DataFrame(scores).groupby(pieces["parent_id"].to_numpy()).mean().loc[judged["story_id"]]
                 predictions = predictions_from_scores(judged, of_story.to_numpy(), list(pipeline.classes_), fold=int(fold))
                 parts.append(predictions.assign(model=model, training_set=name))

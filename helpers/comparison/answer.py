@@ -108,7 +108,6 @@ def which_to_use(store: Store, results: list[dict], kept: pd.DataFrame) -> pd.Da
         row = answering.sort_values("exact match").iloc[-1]
         one_llm = next(r for r in llms if r["approach"] == row["approach"])
         says = f"{figures(one_llm)}; answers {percent(row['exact match'], 0)} of the questions exactly, {percent(row['base'], 0)} without an adapter"
-    own = of.get("SetFit, tuned") or (best if best["approach"] == "setfit_tuned" else None)
     return pd.DataFrame(
         [
             {"you have": "no GPU, and many stories", "take": short_title(fast) if fast else "fast", "because": figures(fast)},
@@ -119,7 +118,7 @@ def which_to_use(store: Store, results: list[dict], kept: pd.DataFrame) -> pd.Da
                 "because": figures(find_best(on_gpu)) if on_gpu else "all of it runs on a CPU",
             },
             {"you have": "room for one LLM that does both tasks", "take": short_title(one_llm) if one_llm else "LLM, instruction LoRA with questions mixed in", "because": says},
-            {"you have": "labels of your own", "take": f"{short_title(own) if own else 'SetFit (tuned)'}, with STORIES_CSV=your.csv", "because": figures(own)},
+            {"you have": "labels of your own", "take": f"{short_title(fast) if fast else 'fast'}, with STORIES_CSV=your.csv", "because": f"{figures(fast)}; no recipe to tune"},
         ]
     )  # fmt: skip
 

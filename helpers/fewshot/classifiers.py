@@ -29,7 +29,7 @@ def build_parts(run: Run, keep: bool = True) -> tuple[dict[str, Pipeline], dict[
 
     Args:
         run: the running notebook.
-        keep: see `embed`.
+        keep: see `helpers.representations.sentences.embed`.
 
     Returns:
         Parts by name, and the name of the pretrained model of each part that has one.
@@ -39,7 +39,7 @@ def build_parts(run: Run, keep: bool = True) -> tuple[dict[str, Pipeline], dict[
     short.max_seq_length = 64
     label_int8 = f"{label}, int8"
     parts = {
-        "words": lexical.words(),
+        "words": lexical.word_svm(),
         "opening": sentences.frozen(run, short, label, ("opening", "title"), keep),
         INT8: sentences.frozen(run, Int8Encoder(short), label_int8, ("opening", "title"), keep),
         "small encoder": sentences.frozen(run, encoder, label, keep=keep),

@@ -20,6 +20,7 @@ from helpers.comparison.metrics import predictions_from_scores
 from helpers.fewshot.fusion import FusedClassifier
 from helpers.measuring import progress_line
 from helpers.representations import lexical, sentences
+from helpers.representations.scores import decision_scores
 from helpers.runtime import Run
 from helpers.workspace import read_json, read_whole, write_json, write_table
 
@@ -86,9 +87,9 @@ def _settings(run: Run, table: pd.DataFrame, encoder, label: str):
         opening = sentences.frozen(run, short, label, ("opening", *beside))
         whole = sentences.frozen(run, encoder, label, ("opening", "whole", *beside))
         return {
-            WORDS: {"words": lexical.words()},
+            WORDS: {"words": lexical.word_svm()},
             ENCODER: {"encoder": whole},
-            FAST: {"words": lexical.words(), "opening": opening},
+            FAST: {"words": lexical.word_svm(), "opening": opening},
         }
 
     def judged_by(parts: dict, of: pd.DataFrame, size: int | None = None) -> Callable[[int], pd.DataFrame]:
@@ -128,7 +129,7 @@ def _judge(parts: dict, table: pd.DataFrame, fold: int, size: int | None, seed: 
         return predictions_from_scores(judged, model.predict_proba(judged), model.genres, fold)
     (pipeline,) = parts.values()
     pipeline.fit(train, train["genre"])
-    return predictions_from_scores(judged, lexical.decision_scores(pipeline, judged), list(pipeline.classes_), fold)
+    return predictions_from_scores(judged, decision_scores(pipeline, judged), list(pipeline.classes_), fold)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Late fusion: several classifiers' scores added up, with one weight for each, learned without the judged stories.
 
-A part is a scikit-learn pipeline over story tables, as `lexical.words()` or `encoders.frozen(...)`. Inside the training set, every story is scored
+A part is a scikit-learn pipeline over story tables, as `lexical.word_svm()` or `sentences.frozen(...)`. Inside the training set, every story is scored
 once by parts that were fitted without it (stacking, Wolpert, 1992); the weights make these scores most likely to name the right genre.
 """
 
@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 
-from helpers.representations.lexical import decision_scores
+from helpers.representations.scores import aligned_scores
 
 
 class FusedClassifier:
@@ -98,19 +98,6 @@ class FusedClassifier:
 
     def _stack(self, scores: dict[str, np.ndarray]) -> np.ndarray:
         return np.stack([(values - self.scale[name][0]) / self.scale[name][1] for name, values in scores.items()])
-
-
-def aligned_scores(model: Pipeline, judged: pd.DataFrame, genres: list[str]) -> np.ndarray:
-    """A fitted part's scores with its columns in the order of `genres`; a genre that it never saw gets its lowest score.
-
-    Returns:
-        float array (judged stories, genres).
-    """
-    scores = decision_scores(model, judged)
-    if list(model.classes_) == genres:
-        return scores
-    frame = pd.DataFrame(scores, columns=list(model.classes_)).reindex(columns=genres)
-    return frame.T.fillna(frame.min(axis=1)).T.to_numpy()
 
 
 def log_pool(*opinions: pd.DataFrame) -> pd.DataFrame:

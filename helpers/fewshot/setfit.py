@@ -15,11 +15,20 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from helpers.fewshot.sampler import LEAST_SHARE, EveryRow, share_by_label
 from helpers.measuring import measure
+from helpers.models import load_encoder
 from helpers.representations.lexical import with_title
 from helpers.representations.sentences import frozen
 from helpers.runtime import Run, keeps_random_state
 from helpers.training import Training
+
+
+def encoder_to_tune(run: Run) -> tuple:
+    """The profile's encoder, cut to the tokens that SetFit reads, and its name."""
+    encoder, name = load_encoder(run)
+    encoder.max_seq_length = min(encoder.max_seq_length, run.profile.setfit_tokens)
+    return encoder, name
 
 
 class SetFit(BaseEstimator):
@@ -59,7 +68,7 @@ class SetFit(BaseEstimator):
         return with_title(table, self.recipe["titles"], self.recipe["column"])
 
     def predict_proba(self, judged: pd.DataFrame, keep: bool = True) -> np.ndarray:
-        """Probabilities of the genres: float array (stories, genres). `keep`: see `embed`."""
+        """Probabilities of the genres: float array (stories, genres). `keep`: see `helpers.representations.sentences.embed`."""
         if self.recipe["reads"]:
             return self._head.predict_proba(self._reader(keep)[0].transform(judged))
         with self.run.autocast(), torch.inference_mode():
@@ -94,11 +103,15 @@ def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[s
         "examples": hashlib.sha256(json.dumps([texts, genres]).encode()).hexdigest(),
         "settings": {name: str(value) for name, value in settings.items()},
     }
+    whole_batches = settings.get("loss") == "SupConLoss"
+    # At least two stories of a genre in every batch; SetFit 1.2 means to ask for that itself, but never does.
+    sampler = "group_by_label"
+    if whole_batches and share_by_label(genres) < LEAST_SHARE:
+        sampler, recipe["sampler"] = EveryRow, "every row once an epoch"
     training = Training(run, "setfit", recipe, resume=resume)
     if training.finished:
         model = load_setfit(training.folder / "model", run.device)
         return model, training.cost, training.folder.name
-    whole_batches = settings.get("loss") == "SupConLoss"
     arguments = TrainingArguments(
         output_dir=str(training.folder),
         seed=run.seed,
@@ -112,8 +125,8 @@ def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[s
     model = SetFitModel(model_body=encoder, model_head=LogisticRegression(max_iter=1000), labels=names)
     places = [names.index(genre) for genre in genres]
     trainer = Trainer(model=model, args=arguments, train_dataset=Dataset.from_dict({"text": texts, "label": places}))
-    if whole_batches:  # at least two stories of a genre in every batch; SetFit 1.2 means to ask for that itself, but never does
-        trainer.st_trainer.args.batch_sampler = "group_by_label"
+    if whole_batches:
+        trainer.st_trainer.args.batch_sampler = sampler
     # SetFit's trainer cannot be told to resume, the one inside it can.
     with measure() as cost, run.autocast(), training.following(trainer.st_trainer):
         trainer.train()

@@ -1,11 +1,10 @@
 """Lexical classifiers: which words, or which runs of letters, a story uses, and a linear SVM. Seconds to train, milliseconds a story.
 
-Each is a scikit-learn pipeline over story tables: `fit(rows, rows["genre"])`, then `decision_scores(model, judged)`.
+Each is a scikit-learn pipeline over story tables, see `helpers.representations.scores`.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -31,7 +30,7 @@ class _Tfidf(TfidfVectorizer):
             self.min_df = least
 
 
-def words() -> Pipeline:
+def word_svm() -> Pipeline:
     """TF-IDF over words and word pairs of title and text: the settings of the strongest public lexical peer, and titles.
 
     Source: shawky-gamal-22/story-dataset-ai-system (1-2 grams, min_df 2, 50,000 features, sublinear; `LinearSVC(C=1)`). Words as `helpers.words.tokens`
@@ -42,7 +41,7 @@ def words() -> Pipeline:
     return _svm(vectorizer)
 
 
-def characters() -> Pipeline:
+def character_svm() -> Pipeline:
     """TF-IDF over runs of 3 to 5 letters within words: sees stems, endings and names that no other story shares whole."""
     vectorizer = _Tfidf(analyzer="char_wb", ngram_range=(3, 5), min_df=2, max_features=200_000, sublinear_tf=True)
     return _svm(vectorizer)
@@ -55,9 +54,3 @@ def _svm(vectorizer: TfidfVectorizer) -> Pipeline:
 def with_title(table: pd.DataFrame, repeat: int = 3, column: str = "text") -> list[str]:
     """Each story's text with its title before it, repeated so that its few words count."""
     return [f"{(title + '. ') * repeat if title else ''}{text}" for title, text in zip(table["title"], table[column])]
-
-
-def decision_scores(model: Pipeline, judged) -> np.ndarray:
-    """Decision values as an array (stories, genres), also where two genres give a single column."""
-    scores = model.decision_function(judged)
-    return np.column_stack([-scores, scores]) if scores.ndim == 1 else scores

@@ -5,6 +5,8 @@ stands for the story."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -14,8 +16,6 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from helpers.representations.cache import kept_vectors
 from helpers.representations.windows import READS, columns_read, has_tokens, side_by_side, split_windows
 from helpers.runtime import Run
-
-_SPLITS: dict[tuple, dict[str, list[str]]] = {}  # windows of texts that were split before, by tokenizer and size
 
 
 def encode(run: Run, encoder, pieces: list[str]) -> np.ndarray:
@@ -39,8 +39,7 @@ def embed(
 ) -> np.ndarray:
     """Embed texts: one vector each, the mean of the windows that are read.
 
-    A window is embedded once and kept in the workspace. What is new is saved block by block, so that a run that is cut off
-    continues where it was.
+    Windows and means are kept in the workspace. What is new is saved block by block, so that a run that is cut off continues where it was.
 
     Args:
         run: the running notebook; its workspace holds the cache.
@@ -60,25 +59,35 @@ def embed(
 def _embed_side_by_side(
     run: Run, encoder, label: str, columns: list[tuple[list[str], str]], keep: bool, add: bool = True
 ) -> np.ndarray:
-    """Embed columns of (texts, what is read), side by side; a window that several of them read is embedded once."""
-    split = _split_once if keep else split_windows
-    windows = [[READS[reads](split(encoder, text)) for text in texts] for texts, reads in columns]
-    pieces = list(dict.fromkeys(piece for column in windows for of_text in column for piece in of_text))
-    if keep:
+    """Embed columns of (texts, what is read), side by side.
+
+    A text whose vector is kept is not even split; of any other, a window that several columns read is embedded once.
+    """
+    if not keep:
+        return _mean_windows(encoder, columns, lambda pieces: dict(zip(pieces, encode(run, encoder, pieces))))
+    size = encoder.max_seq_length
+
+    def keep_windows(pieces: list[str]) -> dict[str, np.ndarray]:
+        return kept_vectors(run, f"{label} windows of {size}", pieces, lambda new: encode(run, encoder, new), add=add)
+
+    found = []
+    for texts, reads in columns:
         known = kept_vectors(
-            run, f"{label} windows of {encoder.max_seq_length}", pieces, lambda new: encode(run, encoder, new), add=add
+            run,
+            f"{label} {reads} of {size}",
+            list(dict.fromkeys(texts)),
+            lambda new, reads=reads: _mean_windows(encoder, [(new, reads)], keep_windows),
+            add=add,
+            block=len(texts),  # what takes long is the windows, and they are kept as they come
         )
-    else:
-        known = dict(zip(pieces, encode(run, encoder, pieces)))
-    return side_by_side(windows, known)
+        found.append(np.stack([known[text] for text in texts]))
+    return np.hstack(found)
 
 
-def _split_once(encoder, text: str) -> list[str]:
-    """`split_windows`, remembered: folds split the same stories again and again."""
-    known = _SPLITS.setdefault((encoder.tokenizer.name_or_path, encoder.max_seq_length), {})
-    if text not in known:
-        known[text] = split_windows(encoder, text)
-    return known[text]
+def _mean_windows(encoder, columns: list[tuple[list[str], str]], embed_pieces: Callable) -> np.ndarray:
+    windows = [[READS[reads](split_windows(encoder, text)) for text in texts] for texts, reads in columns]
+    pieces = list(dict.fromkeys(piece for column in windows for of_text in column for piece in of_text))
+    return side_by_side(windows, embed_pieces(pieces))
 
 
 class Windows(TransformerMixin, BaseEstimator):
@@ -114,7 +123,7 @@ def frozen(run: Run, encoder, label: str, reads=("opening", "whole", "title"), k
         run, encoder, label, reads, keep: see `Windows`.
 
     Returns:
-        A scikit-learn pipeline over story tables: `fit(rows, rows["genre"])`, then `lexical.decision_scores(model, judged)`.
+        A scikit-learn pipeline over story tables, see `helpers.representations.scores`.
     """
     return make_pipeline(Windows(run, encoder, label, reads, keep), LogisticRegression(C=30, max_iter=2000))
 

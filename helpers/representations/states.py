@@ -139,14 +139,8 @@ class States(TransformerMixin, BaseEstimator):
     """
 
     def __init__(self, run: Run, label: str, tokenizer, load_model, limit: int, keep: bool = True):
-        self.run, self.label, self.tokenizer, self.load_model, self.limit, self.keep = (
-            run,
-            label,
-            tokenizer,
-            load_model,
-            limit,
-            keep,
-        )
+        self.run, self.label, self.tokenizer = run, label, tokenizer
+        self.load_model, self.limit, self.keep = load_model, limit, keep
 
     def __sklearn_clone__(self) -> States:
         return self  # nothing is fitted, and a copy would copy the model
@@ -160,10 +154,20 @@ class States(TransformerMixin, BaseEstimator):
 
     def transform(self, table: pd.DataFrame) -> np.ndarray:
         """States as `side_by_side` has them: float array (stories, readings × hidden size)."""
-        examples = classification_examples(self.tokenizer, table, self.limit)
-        if self.keep:
-            return side_by_side(keep_states(self.run, self.label, self.tokenizer, self.load_model, examples))
-        return side_by_side(embed_stories(self.run, self.load_model(), self.tokenizer, examples))
+        if not self.keep:
+            examples = classification_examples(self.tokenizer, table, self.limit)
+            return side_by_side(embed_stories(self.run, self.load_model(), self.tokenizer, examples))
+        stories = (table["title"] + "\n" + table["text"]).tolist()
+        place = {story: number for number, story in enumerate(stories)}
+
+        def states_of(new: list[str]) -> np.ndarray:
+            examples = classification_examples(self.tokenizer, table.iloc[[place[story] for story in new]], self.limit)
+            return keep_states(self.run, self.label, self.tokenizer, self.load_model, examples)
+
+        # A story whose states are kept is not even split into tokens.
+        name = f"{self.label} states of {self.limit} tokens before {QUESTION}"
+        known = kept_vectors(self.run, name, list(place), states_of, block=len(place))
+        return side_by_side(np.stack([known[story] for story in stories]))
 
 
 def frozen(run: Run, label: str, tokenizer, load_model, limit: int, keep: bool = True) -> Pipeline:
@@ -173,7 +177,7 @@ def frozen(run: Run, label: str, tokenizer, load_model, limit: int, keep: bool =
         run, label, tokenizer, load_model, limit, keep: see `States`.
 
     Returns:
-        A scikit-learn pipeline over story tables, as `sentences.frozen`.
+        A scikit-learn pipeline over story tables, see `helpers.representations.scores`.
     """
     return make_pipeline(States(run, label, tokenizer, load_model, limit, keep), *linear_head())
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from helpers.representations.lexical import decision_scores
+from helpers.representations.scores import decision_scores
 from helpers.takeaway import storage, texts
 from helpers.takeaway.calibration import Calibration, on_inner_folds
 from helpers.takeaway.readers import reader_of

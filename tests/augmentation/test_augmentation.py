@@ -13,16 +13,20 @@ from groq_server import KEY, MODELS, GroqServer
 from kill_run import OpenGates
 
 from helpers import models, runtime, stories
-from helpers.augmentation import endpoint
+from helpers.augmentation import endpoint, gates
 from helpers.augmentation.asking import run_plan
+from helpers.augmentation.closeness import similarity_bounds
 from helpers.augmentation.endpoint import ChatEndpoint
-from helpers.augmentation.faults import measure_gates
-from helpers.augmentation.gates import Gates, Verdict, _named, similarity_bounds, strip_answer
+from helpers.augmentation.faults import ProviderError
+from helpers.augmentation.gates import Gates, Verdict
 from helpers.augmentation.journal import FIELDS, key_of, read_rows
-from helpers.augmentation.offline import RecordedAnswers
-from helpers.augmentation.planning import estimate, genre_needs, plan
+from helpers.augmentation.planning import estimate, genre_needs, plan, words_to_ask
+from helpers.augmentation.recorded import RecordedAnswers
 from helpers.augmentation.rows import COLUMNS, JOURNALS, SOURCES, count_sources, training_set
-from helpers.augmentation.targets import Answer, ProviderError, Target
+from helpers.augmentation.stripping import strip_answer
+from helpers.augmentation.targets import Answer, Target
+from helpers.augmentation.trial import measure_gates
+from helpers.augmentation.wording import genre_named
 from helpers.augmentation.worth import measure_worth, read_worth
 
 GENRES = ["Animal Fiction", "Mystery", "Nautical Fiction", "Space Opera", "Sports", "Western"]
@@ -170,6 +174,20 @@ def test_the_plan_does_not_look_at_test_stories(table):
     pd.testing.assert_frame_equal(genre_needs(table), genre_needs(blind))
 
 
+def test_numbers_of_the_notebooks_mean_what_they_say(table, server):
+    needs = genre_needs(table)
+    for task in JOURNALS:
+        for provider in (ENDPOINT, RecordedAnswers(table)):
+            assert plan(task, table, needs, 0, provider) == []
+        assert len(plan(task, table, needs, 5, RecordedAnswers(table))) == 5
+    groq = ChatEndpoint(KEY, MODELS[:1], server.url)
+    assert len(estimate([], None, groq, ("p",))) == 0
+    assert [words_to_ask(wanted, groq, 600) for wanted in (None, 100)] == [600, 100]
+    assert words_to_ask(100, RecordedAnswers(table), 600) == 250, "what is recorded has its length already"
+    with pytest.raises(ValueError, match="WORDS=0"):
+        words_to_ask(0, groq, 600)
+
+
 def test_the_estimate_counts_what_is_asked_for(table, server):
     provider = ChatEndpoint(KEY, MODELS[:2], server.url)
     targets = [Target("synthetic", "Western", slot) for slot in range(1, 11)]
@@ -244,11 +262,11 @@ def test_an_empty_or_filtered_answer_is_kept_as_refused(run, server):
     ]
 
 
-@pytest.mark.parametrize("budget", [{"most_requests": 2}, {"most_tokens": 1}])
+@pytest.mark.parametrize("budget", [{"most_requests": 2}, {"most_tokens": 1}, {"most_requests": 0}, {"most_tokens": 0}])
 def test_a_budget_ends_the_session_and_the_next_goes_on(run, server, budget):
     provider = ChatEndpoint(KEY, MODELS[:1], server.url)
     outcome = work(run, provider, **budget)
-    assert outcome.requests == budget.get("most_requests", 1)
+    assert outcome.requests == budget.get("most_requests", budget.get("most_tokens"))
     assert "budget" in outcome.ended and f"the {outcome.left} that are left" in str(outcome)
     assert work(run, provider).left == 0
     assert len(server.requests) == 6
@@ -356,7 +374,7 @@ def test_no_recorded_text_loses_a_word_to_the_stripping(records):
     ],
 )
 def test_a_genre_simply_named(genre, text, story, found):
-    assert _named(Target("paraphrase", genre, 1, "1", story), text) == found
+    assert genre_named(Target("paraphrase", genre, 1, "1", story), text) == found
 
 
 def test_every_gate_stops_its_fault_and_lets_good_answers_pass(encoder_run, table, records):
@@ -371,6 +389,24 @@ def test_every_gate_stops_its_fault_and_lets_good_answers_pass(encoder_run, tabl
     assert (hard["stopped"] >= 0.7 * hard["answers"]).all()
     others = measured.drop(index=["recorded paraphrase", *by_meaning])
     assert (others["stopped"] == others["answers"]).all() and (others["answers"] > 0).all()
+
+
+def test_a_paraphrase_in_another_hand_passes_where_no_other_story_is_nearer_than_its_parent(monkeypatch):
+    def at(degrees):
+        return np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
+
+    places = {"parent": at(0), "sibling": at(40), "other": at(120), "cousin": at(160), "near": at(-41), "far": at(25)}
+    monkeypatch.setattr(gates, "embed", lambda run, encoder, label, texts, keep=True: np.stack([places[t] for t in texts]))
+    texts = ["parent", "sibling", "other", "cousin"]
+    table = pd.DataFrame({"story_id": texts, "genre": ["a", "a", "b", "b"], "split": "train", "text": texts})
+    checks = Gates(None, None, "", table)
+    assert checks.bounds.drift == pytest.approx(np.cos(np.radians(40)))
+    target = Target("paraphrase", "a", 1, "parent", "parent")
+    monkeypatch.setattr(gates, "fault_in_words", lambda *a: "")
+    assert checks.judge(target, Answer("near"), 1).reason == "", "less alike than the bound, but nothing is nearer"
+    assert checks.judge(target, Answer("far"), 1).reason == "", "another story is nearer, but it is alike enough"
+    places["far"] = at(70)
+    assert "story sibling is nearer" in checks.judge(target, Answer("far"), 1).reason
 
 
 def test_close_to_names_training_stories_for_the_folds_to_come(encoder_run, table):

@@ -11,6 +11,7 @@ from helpers import stories
 from helpers.augmentation import asking, gates, planning
 from helpers.augmentation.duplicates import NgramIndex
 from helpers.augmentation.targets import Answer, Target, count_tokens
+from helpers.augmentation.wording import fault_in_words
 
 STORIES = {
     "French": "La pluie tombait depuis trois jours quand Mathilde poussa la porte de la librairie. Le vieux libraire leva les yeux et sourit. ",
@@ -35,11 +36,9 @@ def test_a_good_answer_is_asked_for_at_its_length_and_passes(name):
     words = planning.words_wanted(target, None)
     assert words == stories.count_words(text) >= 40
     for task in ("paraphrase", "synthetic"):
-        verdict = gates.Verdict("", text)
-        assert not gates._read_it(Target(task, "Drama", 1, "7", text), verdict, words, language)
-        assert not gates._read_it(
-            Target(task, "Drama", 1, None, ""), verdict, len(text.split())
-        )  # nothing is known of the language
+        assert not fault_in_words(Target(task, "Drama", 1, "7", text), "", text, words, language)
+        nothing_known = Target(task, "Drama", 1, None, "")
+        assert not fault_in_words(nothing_known, "", text, len(text.split()))
     assert asking._most_tokens("llama-3.1-8b-instant", words, language.tokens_a_word) > count_tokens(text)
 
 
@@ -49,10 +48,10 @@ def test_an_answer_in_another_script_is_refused(name):
     language = stories.language_of([text])
     words = stories.count_words(text)
     wrong = STORIES["Chinese"] * 6 if language.script == "LATIN" else ENGLISH * 6
-    reason = gates._read_it(Target("synthetic", "Drama", 1), gates.Verdict("", wrong), words, language)
+    reason = fault_in_words(Target("synthetic", "Drama", 1), "", wrong, words, language)
     assert reason == f"language: the answer is not in {name}"
     english = stories.language_of([ENGLISH])
-    reason = gates._read_it(Target("synthetic", "Drama", 1), gates.Verdict("", text), words, english)
+    reason = fault_in_words(Target("synthetic", "Drama", 1), "", text, words, english)
     assert reason == "language: the answer is not in English"
 
 
@@ -61,7 +60,7 @@ def test_a_third_of_a_story_is_too_short_in_any_script(name):
     text = STORIES[name] * 9
     language = stories.language_of([text])
     target = Target("paraphrase", "Drama", 1, "7", text)
-    reason = gates._read_it(target, gates.Verdict("", STORIES[name] * 3), stories.count_words(text), language)
+    reason = fault_in_words(target, "", STORIES[name] * 3, stories.count_words(text), language)
     assert reason.startswith("length: ")
 
 
@@ -101,8 +100,7 @@ def test_the_gates_know_the_language_of_their_stories(run, monkeypatch):
     )
     vectors = np.eye(12, 16, dtype=np.float32) * 0.6 + 0.2
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    monkeypatch.setattr(gates, "embed", lambda *arguments, **options: vectors)
-    monkeypatch.setattr(gates.Gates, "embed_one", lambda self, text: vectors[0])
+    monkeypatch.setattr(gates, "embed", lambda run, encoder, label, texts, **options: vectors[: len(texts)])
     checks = gates.Gates(run, None, "none", table)
     assert checks.language.name == "Chinese"
     parent = table.iloc[0]

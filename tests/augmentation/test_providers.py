@@ -14,11 +14,15 @@ import pytest
 from groq_server import KEY, MODELS, GroqServer
 
 from helpers import runtime, stories
-from helpers.augmentation import endpoint, providers
-from helpers.augmentation.endpoint import ROUNDS, ChatEndpoint, _seconds
-from helpers.augmentation.offline import LocalModel, RecordedAnswers
+from helpers.augmentation import endpoint, providers, responses
+from helpers.augmentation.endpoint import ROUNDS, ChatEndpoint
+from helpers.augmentation.faults import ModelUnavailable, NoAnswer, NotRecorded, ProviderError
+from helpers.augmentation.limits import in_seconds
+from helpers.augmentation.local import LocalModel
 from helpers.augmentation.providers import find_key, open_provider
-from helpers.augmentation.targets import ModelUnavailable, NoAnswer, NotRecorded, ProviderError, Target, shorten_middle
+from helpers.augmentation.recorded import RecordedAnswers
+from helpers.augmentation.targets import Target
+from helpers.stories import shorten_middle
 
 MODEL = MODELS[0]
 STORY = " ".join(f"word{number}" for number in range(1000))
@@ -28,7 +32,7 @@ TARGET = Target("paraphrase", "War", 1, "7", STORY)
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setattr(endpoint, "PAUSE", 0.05)
-    monkeypatch.setattr(endpoint, "SECONDS_PER_ANSWER", 1)
+    monkeypatch.setattr(responses, "SECONDS_PER_ANSWER", 1)
     # The SDK waits half a second and more between its own tries; the tests need its order of events, not its patience.
     monkeypatch.setattr("groq._base_client.INITIAL_RETRY_DELAY", 0.02)
     monkeypatch.setattr("groq._base_client.MAX_RETRY_DELAY", 0.05)
@@ -204,7 +208,7 @@ def test_models_and_prompts_take_turns(server):
     ("duration", "seconds"), [("7.66s", 7.66), ("2m59.56s", 179.56), ("120ms", 0.12), ("1h0m0s", 3600), ("1d", 86400), ("3", 3)]
 )
 def test_durations(duration, seconds):
-    assert _seconds(duration) == pytest.approx(seconds)
+    assert in_seconds(duration) == pytest.approx(seconds)
 
 
 def test_shorten_middle_keeps_both_ends():

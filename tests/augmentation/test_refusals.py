@@ -8,7 +8,8 @@ from groq_server import KEY, MODELS, GroqServer
 
 from helpers.augmentation import endpoint as endpoints
 from helpers.augmentation.endpoint import ChatEndpoint
-from helpers.augmentation.targets import ModelUnavailable, NoAnswer, ProviderError, Target
+from helpers.augmentation.faults import ModelUnavailable, NoAnswer, ProviderError
+from helpers.augmentation.targets import Target
 
 MODEL = MODELS[0]
 ALONE = Target("synthetic", "War", 1)

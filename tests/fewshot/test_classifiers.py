@@ -61,9 +61,9 @@ def test_benchmark_measures_and_latency_does_not_read_the_cache(run, sample, mon
     fitted = {"fast": FusedClassifier(variants["fast"]).fit(train, rows_for)}
     before = fitted["fast"].predict_proba(judged)
     without_cache(fitted, build_parts(run, keep=False)[0])
-    for file in (run.workspace / "embeddings").glob("*.npz"):
+    for file in (run.workspace / "embeddings").glob("*.vectors"):
         file.unlink()
     assert fitted["fast"].predict_proba(judged) == pytest.approx(before, abs=1e-3)
-    assert not list((run.workspace / "embeddings").glob("*.npz"))
+    assert not list((run.workspace / "embeddings").glob("*.vectors"))
     assert speed.latency(fitted, judged)["p50 ms, one core"].item() > 1
     assert read_benchmark(run) is None

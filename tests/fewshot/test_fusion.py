@@ -13,9 +13,10 @@ from sklearn.base import BaseEstimator
 from helpers import models
 from helpers.augmentation.rows import JOURNALS, training_set
 from helpers.config import DATA
-from helpers.fewshot.fusion import FusedClassifier, aligned_scores, log_pool
+from helpers.fewshot.fusion import FusedClassifier, log_pool
 from helpers.fewshot.setfit import SetFit
 from helpers.representations import lexical, sentences
+from helpers.representations.scores import aligned_scores
 
 
 class Oracle(BaseEstimator):
@@ -75,7 +76,7 @@ def test_no_part_is_ever_fitted_on_what_it_scores(sample, parted):
 
 def test_labels_of_the_judged_stories_are_not_looked_at(parted):
     train, judged, rows_for = parted
-    model = FusedClassifier({"words": lexical.words()}).fit(train, rows_for)
+    model = FusedClassifier({"words": lexical.word_svm()}).fit(train, rows_for)
     relabelled = judged.assign(genre=judged["genre"].iloc[0])
     assert (model.predict_proba(judged) == model.predict_proba(relabelled)).all()
 
@@ -130,7 +131,11 @@ def test_nothing_of_held_out_stories_reaches_what_is_fitted(run, sample):
             return training_set(run, table, ids, ("original", "paraphrase", "synthetic", "description"))
 
         train = table[table["split"] == "train"]
-        parts = {"words": lexical.words(), "characters": lexical.characters(), "encoder": sentences.frozen(run, encoder, label)}
+        parts = {
+            "words": lexical.word_svm(),
+            "characters": lexical.character_svm(),
+            "encoder": sentences.frozen(run, encoder, label),
+        }
         return rows_for(train["story_id"]), FusedClassifier(parts).fit(train, rows_for)
 
     (rows, model), (rows_again, model_again) = fit(some), fit(other)

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file
 
+from helpers.representations.cache import _read
+
 VOLATILE = {
     "id", "cost", "created_at", "seconds", "latency_ms", "latency_threads", "device", "recorded_at", "peak_process_gb", "peak_gpu_gb", "made", "_name_or_path", "base_model_name_or_path"
 }  # fmt: skip
@@ -44,6 +46,8 @@ def different(one: Path, other: Path) -> str:
         return _arrays(load_file(one), load_file(other))
     if one.suffix == ".npz":
         return _arrays(*(dict(zip(*_of_cache(path))) for path in (one, other)))
+    if one.suffix == ".vectors":  # in whatever order they were computed
+        return _arrays(*(dict(zip(held["key"].tolist(), held["vector"])) for held in map(_read, (one, other))))
     if one.suffix in (".pkl", ".md"):  # a head is judged by the scores that it gives; a card tells the date
         return ""
     return "" if one.read_bytes() == other.read_bytes() else "other bytes"

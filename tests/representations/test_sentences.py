@@ -10,7 +10,8 @@ from tokenizers.processors import TemplateProcessing
 from helpers import models
 from helpers.representations import lexical, sentences
 from helpers.representations.int8 import Int8Encoder
-from helpers.representations.lexical import decision_scores, with_title
+from helpers.representations.lexical import with_title
+from helpers.representations.scores import decision_scores
 from helpers.representations.sentences import embed, encode
 from helpers.representations.windows import split_windows
 
@@ -61,7 +62,7 @@ def test_8_bits_keep_the_direction_of_every_vector_whatever_stands_beside_it(run
     assert model.max_seq_length == 256
 
 
-@pytest.mark.parametrize("build", [lexical.words, lexical.characters])
+@pytest.mark.parametrize("build", [lexical.word_svm, lexical.character_svm])
 def test_lexical_classifiers(sample, build):
     some = sample[sample["genre"].isin(["Western", "Space Opera"])]
     train, test = some[some["fold"] != 0], some[some["fold"] == 0]
@@ -79,7 +80,7 @@ def test_the_frozen_encoder_reads_story_and_title_and_needs_no_cache(run, encode
     train, test = some[some["fold"] != 0], some[some["fold"] == 0]
     kept = sentences.frozen(run, model, label).fit(train, train["genre"])
     assert (kept.predict(test) == test["genre"]).mean() >= 0.8
-    cache = {file: file.stat().st_mtime_ns for file in (run.workspace / "embeddings").glob("*.npz")}
+    cache = {file: file.stat().st_mtime_ns for file in (run.workspace / "embeddings").glob("*.vectors")}
     afresh = sentences.frozen(run, model, label, keep=False).fit(train, train["genre"])
     np.testing.assert_allclose(afresh.decision_function(test), kept.decision_function(test), atol=1e-2)
     assert cache and cache == {file: file.stat().st_mtime_ns for file in cache}
@@ -111,7 +112,7 @@ def test_what_is_only_looked_up_leaves_the_cache_as_it_was(run, encoder):
     model, label = encoder
     texts = ["A sheriff rode into town.", "A starship fired on the fleet, and its captain laughed."]
     looked = embed(run, model, label, texts[:1], add=False)
-    assert not list((run.workspace / "embeddings").glob("*.npz"))
+    assert not list((run.workspace / "embeddings").glob("*.vectors"))
     kept = embed(run, model, label, texts)
     np.testing.assert_allclose(looked[0], kept[0], atol=1e-5)
     assert (embed(run, model, label, texts[:1], add=False) == kept[:1]).all()

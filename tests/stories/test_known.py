@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from helpers import augmentation, stories
-from helpers.augmentation.offline import RecordedAnswers
+from helpers.augmentation.recorded import RecordedAnswers
 from helpers.augmentation.targets import Target
 
 ALL = [genre for family in stories.FAMILIES.values() for genre in family]

@@ -47,7 +47,7 @@ def test_cleaning_never_cuts_a_word_at_its_marks(text, cleaned):
 
 def test_tokens_of_latin_text_are_scikit_learns():
     text = "The Café_noir's 3 owners don't e-mail; naïve Å a b2 … and so on"
-    pattern = lexical.words().steps[1][1].__class__.__mro__[1](token_pattern=r"(?u)\b\w\w+\b").build_tokenizer()
+    pattern = lexical.word_svm().steps[1][1].__class__.__mro__[1](token_pattern=r"(?u)\b\w\w+\b").build_tokenizer()
     assert tokens(text) == pattern(text)
 
 
@@ -100,16 +100,16 @@ def test_words_of_any_script_tell_classes_apart(one, other):
     ]
     table = pd.DataFrame(rows)
     train, judged = table.iloc[::2], table.iloc[1::2]
-    model = lexical.words().fit(train, train["genre"])
+    model = lexical.word_svm().fit(train, train["genre"])
     assert (model.predict(judged) == judged["genre"]).all()
     assert len(model[1].vocabulary_) > 20
 
 
 def test_few_short_texts_without_a_common_word_can_be_fitted():
     table = pd.DataFrame({"title": "", "text": [f"unique{n} word{n}" for n in range(10)], "genre": ["a", "b"] * 5})
-    assert lexical.words().fit(table, table["genre"]).predict(table).tolist() == table["genre"].tolist()
+    assert lexical.word_svm().fit(table, table["genre"]).predict(table).tolist() == table["genre"].tolist()
     with pytest.raises(ValueError, match="None of the 10 texts to train on holds a word"):
-        lexical.words().fit(table.assign(text="!"), table["genre"])
+        lexical.word_svm().fit(table.assign(text="!"), table["genre"])
 
 
 def test_chinese_is_chunked_at_its_sentences():

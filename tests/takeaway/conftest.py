@@ -24,7 +24,7 @@ def fitted(tmp_path_factory):
     encoder, label = models.load_encoder(run, models.PACKAGED_ENCODER)
     encoder.max_seq_length = 64
     parts = {
-        "words": lexical.words(),
+        "words": lexical.word_svm(),
         "opening": sentences.frozen(run, Int8Encoder(encoder), f"{label}, int8", ("opening", "title")),
     }
     fused = FusedClassifier(parts).fit(train, lambda ids: train[train["story_id"].isin(ids)])

@@ -189,7 +189,7 @@ def test_named_models_are_looked_for_and_read_as_before(fitted, run, tmp_path, m
     tokenizer.save_pretrained(llm)
     tiny = models.load_llm(run, tokenizer, "unit-test/unit-test-llm")
     parts = {
-        "words": lexical.words(),
+        "words": lexical.word_svm(),
         "encoder": sentences.frozen(run, encoder, label),
         "language model": states.frozen(run, "unit-test/unit-test-llm (dequantized)", tokenizer, lambda: tiny, 24),
     }
