@@ -7,6 +7,7 @@ held against `TYPES` and `NODES`, which are much shorter than what skops trusts 
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 import zipfile
@@ -38,6 +39,8 @@ TYPES = {
 NODES = {"DictNode", "JsonNode", "ListNode", "NdArrayNode", "ObjectNode", "TupleNode", "TypeNode"}
 """How skops may build it: containers, numbers, arrays, and objects of the types above; no functions, no methods, no reductions."""
 
+_STOP_WORDS = re.compile(r'("_stop_words_id": \{[^{}]*"content": ")\d+')
+"""Where a vectorizer's stop words lay in memory when it last looked at them: it looks again where they do not lie there."""
 _PLACE = re.compile(r'("__id__": |"file": ")(\d+)')
 
 
@@ -58,13 +61,20 @@ def to_bytes(head) -> bytes:
         zipfile.ZipFile(io.BytesIO(held)) as plain,
         zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as file,
     ):
-        # Objects go by their places in memory there, which are others every time: the same classifier shall be the same bytes.
-        schema, numbers = plain.read("schema.json").decode(), {}
-        schema = _PLACE.sub(lambda m: m[1] + str(numbers.setdefault(m[2], len(numbers))), schema)
-        for place in (place for place in numbers if f"{place}.npy" in plain.namelist()):
-            file.writestr(zipfile.ZipInfo(f"{numbers[place]}.npy"), plain.read(f"{place}.npy"), zipfile.ZIP_DEFLATED)
+        # Objects go by their places in memory there, which are others every time, as is which of them are one object: every mention gets its own
+        # number, so that the same classifier is the same bytes.
+        numbers, files = itertools.count(), {}
+
+        def renumbered(found: re.Match) -> str:
+            number = next(numbers)
+            if "file" in found[1]:
+                files[number] = found[2]
+            return f"{found[1]}{number}"
+
+        schema = _STOP_WORDS.sub(r"\g<1>0", _PLACE.sub(renumbered, plain.read("schema.json").decode()))
+        for number, place in files.items():
+            file.writestr(zipfile.ZipInfo(f"{number}.npy"), plain.read(f"{place}.npy"), zipfile.ZIP_DEFLATED)
         file.writestr(zipfile.ZipInfo("schema.json"), schema, zipfile.ZIP_DEFLATED)
-        assert len(file.namelist()) == len(plain.namelist())
     return packed.getvalue()
 
 

@@ -49,6 +49,15 @@ def test_the_loaded_one_answers_as_the_one_in_memory_bit_by_bit(classifier, load
     assert (classifier.predict(texts, titles) == others["genre"]).mean() >= 0.6
 
 
+def test_the_same_classifier_is_the_same_bytes(fitted):
+    fused, _, others = fitted
+    table = others.assign(title="").reset_index(drop=True)
+    held = [heads.to_bytes(lexical.word_svm().fit(table, table["genre"])[1:]) for _ in range(2)]
+    assert held[0] == held[1]
+    found = heads.from_bytes(held[0], "head.skops").decision_function(table["text"].tolist())
+    assert (found == lexical.word_svm().fit(table, table["genre"]).decision_function(table)).all()
+
+
 def test_scikit_learns_habits(loaded, fitted):
     _, train, others = fitted
     assert loaded.classes_.tolist() == sorted(train["genre"].unique())
