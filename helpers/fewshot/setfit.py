@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from helpers.representations.lexical import with_title
 from helpers.representations.sentences import frozen
 from helpers.runtime import Run, keeps_random_state
 from helpers.training import Training
+from helpers.workspace import check
 
 
 def encoder_to_tune(run: Run) -> tuple:
@@ -131,7 +134,14 @@ def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[s
     with measure() as cost, run.autocast(), training.following(trainer.st_trainer):
         trainer.train()
         model.model_body.eval()
-        model.save_pretrained(str(training.folder / "model"))
+        # It makes the folder of every file that it writes, also where Drive had been: so it writes elsewhere, and whole files come here one by one.
+        with tempfile.TemporaryDirectory() as local:
+            model.save_pretrained(local)
+            for path in (path for path in sorted(Path(local).rglob("*")) if path.is_file()):
+                check(training.folder)
+                target = training.folder / "model" / path.relative_to(local)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
     training.finish(cost)
     return model, training.cost, training.folder.name
 

@@ -105,7 +105,9 @@ class _Records:
 
     def read(self, keys: list[bytes]) -> np.ndarray:
         """Vectors of known keys, one a row."""
-        return _read(self.file)["vector"][[self.places[key] for key in keys]]
+        vectors = _read(self.file)["vector"]
+        check(self.file)  # where Drive is gone, nothing was read
+        return vectors[[self.places[key] for key in keys]]
 
 
 _open = functools.cache(_Records)
