@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -111,6 +113,8 @@ def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[s
     sampler = "group_by_label"
     if whole_batches and share_by_label(genres) < LEAST_SHARE:
         sampler, recipe["sampler"] = EveryRow, "every row once an epoch"
+    if run.dtype != torch.float32:
+        recipe["mixed precision"] = "each step"  # earlier ones were trained on copies of the first step's weights
     training = Training(run, "setfit", recipe, resume=resume)
     if training.finished:
         model = load_setfit(training.folder / "model", run.device)
@@ -121,18 +125,19 @@ def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[s
         report_to="none",
         show_progress_bar=False,
         save_strategy="steps" if "save_steps" in settings else "no",  # `Training` saves by time
-        use_amp=run.dtype == torch.float16,  # scales the loss, without which small gradients would be zero in fp16
         **(settings | ({"loss": SupConLoss} if whole_batches else {})),
     )
     names = sorted(set(genres))
     model = SetFitModel(model_body=encoder, model_head=LogisticRegression(max_iter=1000), labels=names)
     places = [names.index(genre) for genre in genres]
-    trainer = Trainer(model=model, args=arguments, train_dataset=Dataset.from_dict({"text": texts, "label": places}))
+    with _mixed_precision(run.dtype):
+        trainer = Trainer(model=model, args=arguments, train_dataset=Dataset.from_dict({"text": texts, "label": places}))
     if whole_batches:
         trainer.st_trainer.args.batch_sampler = sampler
     # SetFit's trainer cannot be told to resume, the one inside it can.
-    with measure() as cost, run.autocast(), training.following(trainer.st_trainer):
+    with measure() as cost, training.following(trainer.st_trainer):
         trainer.train()
+        trainer.st_trainer.accelerator.unwrap_model(model.model_body, keep_fp32_wrapper=False)
         model.model_body.eval()
         # It makes the folder of every file that it writes, also where Drive had been: so it writes elsewhere, and whole files come here one by one.
         with tempfile.TemporaryDirectory() as local:
@@ -144,6 +149,24 @@ def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[s
                 shutil.copyfile(path, target)
     training.finish(cost)
     return model, training.cost, training.folder.name
+
+
+@contextlib.contextmanager
+def _mixed_precision(dtype: torch.dtype):
+    """Within it, trainers are made that compute in a number type.
+
+    SetFit's own `use_amp` comes after its trainer has settled that. Autocast around the whole training is worse: it keeps the copies of the weights
+    that it made in the first step.
+    """
+    name = "ACCELERATE_MIXED_PRECISION"
+    before = os.environ.get(name)
+    os.environ[name] = {torch.float32: "no", torch.bfloat16: "bf16", torch.float16: "fp16"}[dtype]
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
 
 
 def load_setfit(folder: Path, device):

@@ -105,7 +105,7 @@ def test_setfit_reads_what_its_recipe_says(run, three_genres):
     assert seed == story.iloc[0]["text_clean"] and titled == f"{story.iloc[0]['title']}. {story.iloc[0]['text']}"
 
 
-# --- cut off, and loaded again, with an encoder of random weights ---------------------------------------------------------
+# --- trained in bf16, cut off, and loaded again, with an encoder of random weights ---------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +132,20 @@ def train_tiny(tiny_encoder, monkeypatch):
         return train_setfit(run, encoder, label, texts, [text.split()[3] for text in texts], **options, **settings)
 
     return train_tiny
+
+
+def test_bf16_trains_as_fp32_does(train_tiny, tiny_encoder, tmp_path):
+    """Autocast around a whole training keeps the first step's copies of the weights: the loss stayed where it began."""
+    begin = models.load_encoder(runtime.start("smoke", str(tmp_path / "begin")), tiny_encoder)[0].state_dict()
+    moved = []
+    for dtype in ("fp32", "bf16"):
+        run = runtime.start("smoke", str(tmp_path / dtype), dtype=dtype)
+        model, _, _ = train_tiny(run, {"loss": "SupConLoss", "num_epochs": 25, "batch_size": 12, "body_learning_rate": 1e-3})
+        weights = model.model_body.state_dict()
+        moved.append(
+            torch.cat([(weights[name] - begin[name]).flatten() for name in weights if weights[name].is_floating_point()])
+        )
+    assert torch.cosine_similarity(*moved, dim=0) > 0.99
 
 
 class Killed(Exception):
