@@ -43,7 +43,7 @@ grid: $(READY)
 
 # Two processes with a thread each do more than one with two.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --numprocesses 2 --dist loadscope
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 test-kills: $(READY)
 	$(BIN)/python tests/kills --kills $(KILLS) $(if $(ONLY),--only "$(ONLY)")

@@ -14,6 +14,11 @@ _REAL = [os.environ.get("STORIES_CSV"), PROJECT.parent / "shared" / "data" / "1k
 REAL_DATASET = next((Path(path) for path in _REAL if path and Path(path).is_file()), None)
 
 
+def pytest_collection_modifyitems(items):
+    """The series takes longest and begins first (`make test` runs a class or module in one of two processes)."""
+    items.sort(key=lambda item: item.module.__name__ != "test_series")
+
+
 def pytest_generate_tests(metafunc):
     """Tests marked `number_types` run in fp32 and in bf16, whatever this CPU would choose."""
     if metafunc.definition.get_closest_marker("number_types"):

@@ -53,7 +53,8 @@ class EveryRow(DefaultBatchSampler):
             for _, label, *two in (pairs[place] for place in chunk):
                 batch += two
                 holding[label].append(batch)
-        for label, row in left:
+        for place in torch.randperm(len(left), generator=self.generator):
+            label, row = left[place]
             min(holding[label] or batches, key=len).append(row)
         yield from batches
 

@@ -49,7 +49,9 @@ def test_setfit_learns_moves_the_encoder_and_is_not_trained_twice(run, three_gen
     assert not np.allclose(load()[0].encode(["A sheriff"]), trained.model.model_body.encode(["A sheriff"]))
     again = SetFit(run, load, recipe).fit(train, train["genre"])
     assert "Already trained" in capsys.readouterr().out and again.cost == trained.cost
-    np.testing.assert_allclose(again.predict_proba(test, keep=False), scores, atol=1e-5)
+    # In bf16 the last digits depend on which texts stand in a batch, and without the cache others do.
+    closeness = 1e-5 if run.dtype == torch.float32 else 2e-3
+    np.testing.assert_allclose(again.predict_proba(test, keep=False), scores, atol=closeness)
 
 
 @pytest.mark.parametrize(
