@@ -100,7 +100,7 @@ PROFILES = {
         setfit_iterations=1,
         setfit_epochs=1,
         supcon_epochs=1,
-        questions=20,
+        questions=9,
         genres=12,
         llm_augmented=False,
     ),
