@@ -63,7 +63,10 @@ class Run:
     facts: dict = field(default_factory=dict)
 
     def autocast(self):
-        """Context in which matrix products use `dtype`; nothing changes when that is fp32."""
+        """Context in which matrix products use `dtype`; nothing changes when that is fp32.
+
+        Not for several steps of a training: until the outermost context ends, PyTorch goes on with the casts of the weights that it made first.
+        """
         if self.dtype == torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)

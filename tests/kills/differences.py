@@ -44,18 +44,11 @@ def different(one: Path, other: Path) -> str:
         )
     if one.suffix == ".safetensors":
         return _arrays(load_file(one), load_file(other))
-    if one.suffix == ".npz":
-        return _arrays(*(dict(zip(*_of_cache(path))) for path in (one, other)))
     if one.suffix == ".vectors":  # in whatever order they were computed
         return _arrays(*(dict(zip(held["key"].tolist(), held["vector"])) for held in map(_read, (one, other))))
     if one.suffix in (".pkl", ".md"):  # a head is judged by the scores that it gives; a card tells the date
         return ""
     return "" if one.read_bytes() == other.read_bytes() else "other bytes"
-
-
-def _of_cache(path: Path) -> tuple[list, np.ndarray]:
-    with np.load(path) as stored:
-        return stored["keys"].tolist(), stored["vectors"]
 
 
 def _tables(one: pd.DataFrame, other: pd.DataFrame) -> str:
