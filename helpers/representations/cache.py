@@ -1,7 +1,8 @@
 """Vectors of texts, kept in the workspace: computed once, looked up by what computes them and by the text.
 
 Each way of computing them has a file, to which records of one size are appended: the text's hash and its vector. So a lookup reads what it asks for
-and nothing else, nothing is written twice, and a kill leaves at most half a record at the end, which the next writer cuts off.
+and nothing else, and nothing is written twice. The file's first line says how many records there are; it is written last, so a block that was cut off
+by a kill or a full disk is not there at all, and is computed again as it was: a vector depends, in its last digit, on what it was encoded beside.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def kept_vectors(
         pieces: distinct texts.
         encode: function of a list of texts that returns a float array (texts, dimensions).
         block: texts that are encoded before they are saved.
-        add: whether what is new is kept. A vector depends, in its last digit, on what it was encoded beside; so texts of which more are to come are only
-            looked up, lest a run that was cut off keeps other vectors than one that was not.
+        add: whether what is new is kept. Texts of which more are to come are only looked up, lest a run that was cut off encodes them beside others, and
+            keeps other vectors, than one that was not.
 
     Raises:
         DriveGone, DiskFull: see `helpers.workspace`.
@@ -65,7 +66,7 @@ def kept_vectors(
 
 
 class _Records:
-    """A file of records: a line of JSON that says what a vector looks like, then keys (32 bytes) and vectors in turn.
+    """A file of records: a line of JSON (what a vector looks like, how many there are), then keys (32 bytes) and vectors in turn.
 
     Attributes:
         places: number of each key's record, of those that this process knows.
@@ -114,24 +115,34 @@ _open = functools.cache(_Records)
 
 
 def _read(file: Path) -> np.ndarray:
-    """The whole records of a file, as a structured array that is read where it is looked at; none where there is no file."""
+    """The records of a file, as a structured array that is read where it is looked at; none where there is no file."""
     with contextlib.suppress(FileNotFoundError, ValueError), open(file, "rb") as stream:
-        shape = json.loads(stream.readline())
-        record = np.dtype([("key", "S32"), ("vector", shape["dtype"], tuple(shape["shape"]))])
+        head = json.loads(stream.readline())
+        record = np.dtype([("key", "S32"), ("vector", head["dtype"], tuple(head["shape"]))])
         start, end = stream.tell(), os.fstat(stream.fileno()).st_size
-        if count := (end - start) // record.itemsize:
+        if count := min(head["records"], (end - start) // record.itemsize):
             return np.memmap(stream, record, "r", start, (count,))
     return np.empty(0, [("key", "S32"), ("vector", "f4")])
 
 
 def _append(file: Path, keys, vectors: np.ndarray) -> None:
-    """Put records at the end of a file, in place of the half one that a kill may have left there."""
+    """Put records at the end of a file, in place of what a kill or a full disk left of others."""
     kept = _read(file)
-    head = json.dumps({"dtype": vectors.dtype.str, "shape": vectors.shape[1:]}).encode() + b"\n"
     records = np.empty(len(keys), kept.dtype if len(kept) else [("key", "S32"), ("vector", vectors.dtype, vectors.shape[1:])])
     records["key"], records["vector"] = keys, vectors
-    with open(file, "ab") as stream:
-        stream.truncate(kept.offset + kept.nbytes if len(kept) else 0)
-        stream.write(records.tobytes() if len(kept) else head + records.tobytes())
+    head = {"dtype": vectors.dtype.str, "shape": vectors.shape[1:], "records": len(kept) + len(records)}
+    file.touch()
+    with open(file, "r+b") as stream:
+        stream.truncate(_HEAD + kept.nbytes)
+        stream.seek(0, os.SEEK_END)
+        stream.write(records.tobytes())
         stream.flush()
         os.fsync(stream.fileno())
+        stream.seek(0)
+        stream.write(json.dumps(head).encode().ljust(_HEAD - 1) + b"\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+_HEAD = 128
+"""Bytes of the first line: it is written again in place."""

@@ -1,6 +1,7 @@
 """Vectors are computed once, whatever happens in between.
 
-Written for: a cache that was read and rewritten as a whole, 23 ms for each call and 20 MB for each block, and that a second process set back.
+Written for: a cache that was read and rewritten as a whole, 23 ms for each call and 20 MB for each block, and that a second process set back; and for
+a full disk that took half of a block: the other half, encoded by itself, got other last digits.
 """
 
 import os
@@ -50,7 +51,7 @@ def test_what_is_new_is_appended_and_what_is_known_is_found(run, file):
     begun = file.read_bytes()
     found = kept_vectors(run, "lengths", ["bb", "ccc", "a"], lengths)
     assert [vector.tolist() for vector in found.values()] == lengths(["bb", "ccc", "a"]).tolist()
-    assert file.read_bytes()[: len(begun)] == begun
+    assert file.read_bytes()[cache._HEAD : len(begun)] == begun[cache._HEAD :]  # the first line says how many there are
     size = file.stat().st_size
     another_process()
     again = kept_vectors(run, "lengths", ["ccc", "a"], nobody)
@@ -74,6 +75,28 @@ def test_a_half_written_record_is_computed_again_and_no_other(run, file, cut):
     found = kept_vectors(run, "lengths", ["a", "bb"], lambda texts: asked.extend(texts) or lengths(texts))
     assert asked == ["bb"] and found["bb"].tolist() == [2, 196]
     assert file.read_bytes() == whole
+
+
+@pytest.mark.parametrize("limit", [210, 240, 400])
+def test_a_block_that_the_disk_had_no_room_for_is_computed_again_as_a_whole(run, file, limit):
+    begun = file.stat().st_size
+    texts = [f"text {number}" for number in range(8)]
+    code = f"""
+import resource, signal, sys, torch
+sys.path[:0] = [{str(PROJECT)!r}, {str(PROJECT / "tests" / "representations")!r}]
+from pathlib import Path
+from types import SimpleNamespace
+from test_cache import lengths
+from helpers.representations.cache import kept_vectors
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, -1))
+kept_vectors(SimpleNamespace(workspace=Path({str(run.workspace)!r}), dtype=torch.float32), "lengths", {texts}, lengths)
+"""
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "DiskFull" in process.stderr and begun <= file.stat().st_size <= limit
+    asked = []
+    found = kept_vectors(run, "lengths", ["a", *texts, "bb"], lambda new: asked.extend(new) or lengths(new))
+    assert asked == texts and np.array_equal(np.stack(list(found.values())), lengths(["a", *texts, "bb"]))
 
 
 @pytest.mark.parametrize("content", [b"", b'{"dtype": "<f'])
