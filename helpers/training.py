@@ -22,13 +22,6 @@ from helpers.workspace import DiskFull, check, in_words, read_json, saving, size
 _told: set[tuple[Path, str]] = set()
 
 
-def plain(value) -> dict | list:
-    """What JSON has no word for, as JSON has it: a `peft` configuration as a dict, a set as a sorted list."""
-    if isinstance(value, set):
-        return sorted(value)
-    return {key: sorted(entry) if isinstance(entry, set) else entry for key, entry in value.to_dict().items()}
-
-
 class Training:
     """A training's folder, `training/<name>-<hash of the recipe>/` of the workspace.
 

@@ -130,6 +130,13 @@ def whole(path: Path):
         raise
 
 
+def plain(value) -> dict | list:
+    """What JSON has no word for, as JSON has it: a `peft` configuration as a dict, a set as a sorted list."""
+    if isinstance(value, set):
+        return sorted(value)
+    return {key: sorted(entry) if isinstance(entry, set) else entry for key, entry in value.to_dict().items()}
+
+
 def write_json(path: Path, content: dict) -> None:
     """Write JSON, `whole`."""
     with whole(path) as part:

@@ -12,8 +12,7 @@ import pandas as pd
 from helpers.comparison.metrics import bootstrap_interval
 from helpers.measuring import Cost, clock
 from helpers.runtime import Run
-from helpers.training import plain
-from helpers.workspace import read_json, set_aside, write_json
+from helpers.workspace import plain, read_json, set_aside, write_json
 
 
 def vary(recipe: dict, change: dict) -> dict:

@@ -11,12 +11,11 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
 
 from helpers.measuring import measure
 from helpers.representations.tokens import pad_batch
 from helpers.runtime import Run, keeps_random_state
-from helpers.training import Training, plain
+from helpers.workspace import plain
 
 
 def adapt(run: Run, model, config):
@@ -74,14 +73,6 @@ def _positions(model, mask: torch.Tensor) -> dict[str, torch.Tensor]:
     return {"position_ids": (mask.cumsum(1) - 1).clamp(min=0)}
 
 
-class _GenreTrainer(Trainer):
-    """Trainer with `answer_loss`."""
-
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        loss, outputs = answer_loss(model, inputs, num_items_in_batch, self.args.label_smoothing_factor)
-        return (loss, outputs) if return_outputs else loss
-
-
 def _optimizer(model, learning_rate: float, head_learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
     """AdamW with a learning rate of its own for the head."""
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
@@ -135,7 +126,12 @@ def train_lora(
     Raises:
         ValueError: there is nothing to train on, or the loss is not finite.
     """
+    # They take seconds to import, and a notebook that trains nothing imports this module too.
     from peft import PeftModel
+    from transformers import DataCollatorForSeq2Seq, TrainingArguments
+
+    from helpers.llm.trainer import GenreTrainer
+    from helpers.training import Training
 
     if not examples:
         raise ValueError("There are no training examples.")
@@ -190,7 +186,7 @@ def train_lora(
         report_to="none",
         seed=run.seed,
     )
-    trainer = _GenreTrainer(
+    trainer = GenreTrainer(
         model=model,
         args=arguments,
         train_dataset=examples,

@@ -19,8 +19,9 @@ from transformers import Qwen2ForCausalLM
 from helpers import models, runtime, training
 from helpers.llm.examples import answer_ids, instruction_examples, prompt_ids
 from helpers.llm.head import classification_head, fit_head
-from helpers.llm.lora import _GenreTrainer, borrow_adapter, train_lora
+from helpers.llm.lora import borrow_adapter, train_lora
 from helpers.llm.scoring import classify, score_genres
+from helpers.llm.trainer import GenreTrainer
 from helpers.representations import states
 from helpers.representations.states import embed_stories, read_states
 from helpers.representations.tokens import QUESTION, classification_examples, cut_middle, pad_batch
@@ -168,7 +169,7 @@ def test_loss_of_the_kept_logits_is_the_loss_of_all(tokenizer, eight, tmp_path):
     examples = instruction_examples(tokenizer, eight, 30, PROMPT)
     from transformers import DataCollatorForSeq2Seq, TrainingArguments
 
-    trainer = _GenreTrainer(model=model, args=TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to="none"))
+    trainer = GenreTrainer(model=model, args=TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to="none"))
     batch = DataCollatorForSeq2Seq(tokenizer)(examples)
     with torch.no_grad():
         whole = model(**batch).loss.item()
