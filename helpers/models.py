@@ -217,6 +217,8 @@ def load_encoder(run: Run, name: str | None = None):
     options = {"config_kwargs": config, "model_kwargs": {"dtype": torch.float32}}
     with reading(source, label):
         encoder = SentenceTransformer(source, device=str(run.device), trust_remote_code=False, **options)
+    if "Classification" in encoder.prompts:  # encoders that are told what their vectors are for (EmbeddingGemma)
+        encoder.default_prompt_name = "Classification"
     if any(overflows(run, module.config) for module in encoder.modules() if hasattr(module, "config")):
         say_fp32(label)
         compute_in_fp32(encoder)
