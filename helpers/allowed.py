@@ -125,7 +125,7 @@ ALLOWED: dict[str, Rule] = {
     "QA_EXAMPLES": _whole(0),
     "ENCODER": _MODEL,
     "LARGE_ENCODER": _MODEL.or_zero("none"),
-    "SETFIT_ITERATIONS": _whole(1).or_none(),
+    "SETFIT_ITERATIONS": _whole(0).or_none(),
     "SETFIT_EPOCHS": _whole(1).or_none(),
     "SETFIT_TRIALS": _CHANGES,
     "SETFIT_FOLDS": _FOLDS,

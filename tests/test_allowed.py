@@ -62,7 +62,7 @@ WRONG = [
     ({"QUESTIONS": -3}, "a whole number from 0 on"),
     ({"QA_EXAMPLES": None}, "a whole number from 0 on"),
     ({"ENCODER": 0}, "a model on the Hugging Face Hub or a folder"),
-    ({"SETFIT_ITERATIONS": 0}, "a whole number from 1 on"),
+    ({"SETFIT_ITERATIONS": -1}, "a whole number from 0 on"),
     ({"SAVE_MINUTES": 0}, "a number of minutes above 0"),
     ({"WORKSPACE": "a\0b"}, "a folder, or None"),
     ({"WORKSPACE": ["a"]}, "a folder, or None"),
