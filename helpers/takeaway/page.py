@@ -79,6 +79,9 @@ def build_page(classifier):
         passages = gradio.HighlightedText(label="Passages for and against it", elem_id="passages", **marked)
         strongest = gradio.Markdown(elem_id="strongest")
         gradio.Examples([list(example) for example in EXAMPLES], [title, story], label="Examples")
+        gradio.HTML(
+            "<style>#words *, #passages * { word-break: normal !important; }</style>"
+        )  # Gradio breaks lines within words
         button.click(answer, [title, story], [genres, remark, words, passages, strongest], api_name="classify")
     return page
 

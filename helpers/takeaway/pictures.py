@@ -10,7 +10,7 @@ import pandas as pd
 
 from helpers.comparison.figures import BLUE, GREY, ORANGE
 from helpers.takeaway import reasons
-from helpers.takeaway.calibration import coverage, expected_calibration_error, reliability, threshold_for
+from helpers.takeaway.calibration import LEAST, coverage, expected_calibration_error, reliability, threshold_for
 
 
 def confidence(judged: pd.DataFrame, name: str, wanted: float = 0.9) -> plt.Figure:
@@ -44,7 +44,7 @@ def _reliability(ax, judged: pd.DataFrame, right: np.ndarray) -> None:
 def _coverage(ax, sure: np.ndarray, right: np.ndarray, wanted: float) -> None:
     table, reached = coverage(sure, right), threshold_for(sure, right, wanted)
     ax.plot(table["coverage"], table["accuracy"], color=BLUE, lw=2)
-    title = f"Nowhere right in {wanted:.0%}"
+    title = f"Never right in {wanted:.0%} of {LEAST} stories or more"
     if reached:
         title = f"Right in {wanted:.0%} of the {reached['coverage']:.0%} that it is surest of: confidence {reached['threshold']:.2f} and more"
         ax.plot([0, reached["coverage"], reached["coverage"]], [wanted, wanted, 0], color=ORANGE, ls="--", lw=1.2)
@@ -73,9 +73,9 @@ def why(classifier, text: str, title: str = "", label: str | None = None) -> plt
     axes[0].set_xlim(0, max(chances) * 1.25)
     for place, chance in enumerate(chances):
         axes[0].text(chance, place, f" {chance:.0%}", va="center", fontsize=9)
-    _bars(axes[1], words["word"], words["says"], _signed(words["says"]), f"Words for and against {label}")
+    _bars(axes[1], words["word"], words["says"], _signed(words["says"]), f"Words for and against\n{label}")
     lines = [f"{number}  {textwrap.shorten(p, 62, placeholder=' …')}" for number, p in enumerate(passages["passage"], 1)]
-    _bars(axes[2], lines, passages["says"], _signed(passages["says"]), f"What each passage does for {label}")
+    _bars(axes[2], lines, passages["says"], _signed(passages["says"]), f"What each passage does for\n{label}")
     axes[2].set_xlabel("how far its log odds fall without the passage")
     axes[1].set_xlabel("share in its score")
     axes[2].yaxis.tick_right()
