@@ -30,6 +30,7 @@ table { border-collapse: collapse; font-size: .88em; font-variant-numeric: tabul
 th, td { padding: .35em .6em; border-bottom: 1px solid #e4e4e4; vertical-align: top; } thead th { background: #f6f6f6; border-bottom: 2px solid #bbb; }
 .wide td, .wide th, td[align=right] { white-space: nowrap; } details { margin: .8em 0; } summary { cursor: pointer; }
 @media (max-width: 640px) {
+  .dataframe, table[id^="T_"] { display: block; overflow-x: auto; }
   body { font-size: 15px; padding: 0 12px 32px; } h1 { font-size: 1.35em; } .plain table { font-size: .8em; } .plain td, .plain th { padding: .3em .35em; }
   .cards thead { display: none; } .cards table, .cards tbody, .cards tr, .cards td, .cards caption { display: block; }
   .cards tr { border: 1px solid #ddd; margin: 0 0 .7em; padding: .3em .5em; }

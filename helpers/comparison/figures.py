@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython import get_ipython
 from sklearn.manifold import TSNE
 from sklearn.metrics import confusion_matrix
 
@@ -15,10 +19,28 @@ BLUE, ORANGE, GREY = "#3b6ea5", "#d9822b", "#9aa0a6"
 
 
 def finished(fig: plt.Figure) -> plt.Figure:
-    """Lay the figure out and close it: a notebook then shows it once, as the cell's value, and not a second time by itself."""
+    """Lay the figure out and close it: a notebook then shows it once, as the cell's value, with an alt text, and not a second time by itself."""
     fig.tight_layout()
     plt.close(fig)
+    if shell := get_ipython():
+        shell.display_formatter.formatters["image/png"].for_type(plt.Figure, _with_alt)
     return fig
+
+
+def _with_alt(fig: plt.Figure) -> tuple[str, dict]:
+    """A figure as IPython shows it, and what a screen reader says instead."""
+    picture = io.BytesIO()
+    fig.savefig(picture, format="png", bbox_inches="tight")
+    return base64.b64encode(picture.getvalue()).decode(), {"alt": alt_text(fig)}
+
+
+def alt_text(fig: plt.Figure) -> str:
+    """A figure's titles and what its axes show."""
+    said = [fig.get_suptitle()]
+    for ax in fig.axes:
+        axes = [f"{side}: {label}" for side, label in (("across", ax.get_xlabel()), ("upwards", ax.get_ylabel())) if label]
+        said.append(" ".join([ax.get_title(), f"({'; '.join(axes)})" if axes else ""]))
+    return ". ".join(" ".join(part.split()) for part in said if part.strip())
 
 
 def genre_counts(table: pd.DataFrame) -> plt.Figure:

@@ -3,9 +3,12 @@
 Written for: notebooks that showed every figure twice, as a cell's value and once more by themselves.
 """
 
+import base64
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from helpers import stories
 from helpers.comparison.figures import confusion, genre_counts, genre_map, genre_similarity, story_lengths, training_loss
@@ -40,3 +43,14 @@ def test_confusion_rows_are_shares_in_family_order(predictions):
     assert labels == stories.by_family(predictions["genre"])
     shares = axes.collections[0].get_array().reshape(len(labels), -1)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
+
+
+def test_a_notebook_shows_a_figure_with_an_alt_text(sample):
+    shell = InteractiveShell.instance()
+    try:
+        figure = genre_counts(sample)
+        shown, about = shell.display_formatter.format(figure)
+    finally:
+        InteractiveShell.clear_instance()
+    assert base64.b64decode(shown["image/png"]).startswith(b"\x89PNG")
+    assert figure.axes[0].get_title() in about["image/png"]["alt"] and figure.axes[0].get_xlabel() in about["image/png"]["alt"]

@@ -258,3 +258,13 @@ def test_the_page_in_a_browser(browser, fresh, width):
         assert -1 <= top < 900, f"{link} leads nowhere"
     visible = "return [...document.querySelectorAll('h2')].find(h => h.textContent.includes('answer')).getBoundingClientRect().top + scrollY"
     assert browser.execute_script(visible) < 900, "the answer is not on the first screen"
+
+
+@pytest.mark.parametrize("name", series.NOTEBOOKS[:-1])
+def test_no_page_scrolls_sideways_on_a_phone(browser, name, tmp_path):
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 420, "height": 900, "deviceScaleFactor": 1, "mobile": True}
+    )
+    shutil.copy(series.FOLDER / f"{name}.ipynb", tmp_path)
+    browser.get(pages.to_html(tmp_path / f"{name}.ipynb").as_uri())
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 420
