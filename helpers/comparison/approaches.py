@@ -29,7 +29,7 @@ KINDS = (COMBINED, SETFIT, HEAD, INSTRUCTED, FROZEN_LLM, ENCODER, WORDS, UNTRAIN
 
 APPROACHES = {
     "fused_setfit": Approach("accurate + SetFit (tuned)", COMBINED, "06"),
-    "fused": Approach("accurate, all parts", COMBINED, "06"),
+    "fused": Approach("accurate, words + large encoder + LLM", COMBINED, "06"),
     "fused_fast": Approach("fast, words + encoder on the opening", COMBINED, "06"),
     "fused_fast_int8": Approach("fast, encoder in 8 bits", COMBINED, "06"),
     "setfit_tuned": Approach("SetFit (tuned)", SETFIT, "06"),

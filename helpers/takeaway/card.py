@@ -9,7 +9,7 @@ LICENCES = {
     "sentence-transformers/all-MiniLM-L6-v2": "Apache-2.0",
     "sentence-transformers/all-mpnet-base-v2": "Apache-2.0",
     "sentence-transformers/paraphrase-mpnet-base-v2": "Apache-2.0",
-    "google/embeddinggemma-300m": "Gemma terms of use (ai.google.dev/gemma/terms)",
+    "unsloth/embeddinggemma-300m": "Gemma terms of use (ai.google.dev/gemma/terms)",
     "unsloth/gemma-3-270m": "Gemma terms of use (ai.google.dev/gemma/terms)",
     "Qwen/Qwen2.5-0.5B-Instruct": "Apache-2.0",
     "Qwen/Qwen2.5-1.5B-Instruct": "Apache-2.0",
