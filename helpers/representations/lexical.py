@@ -25,7 +25,9 @@ class _Tfidf(TfidfVectorizer):
         try:
             return super().fit_transform(raw_documents, y)
         except ValueError:
-            raise ValueError(f"None of the {len(raw_documents)} texts to train on holds a word of two letters.") from None
+            raise ValueError(
+                f"None of the {len(raw_documents)} texts to train on holds a word of two letters: give TEXT_COLUMN the column that has the texts."
+            ) from None
         finally:
             self.min_df = least
 
