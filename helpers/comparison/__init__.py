@@ -5,7 +5,7 @@ Notebook 07 reads the store; `figures` and `charts` draw, everything else is exp
 
 from helpers.comparison.answer import not_run, sentences, where_it_ran, which_to_use
 from helpers.comparison.answering import read_answers
-from helpers.comparison.drivers import read_drivers
+from helpers.comparison.drivers import drawn_anew, read_drivers
 from helpers.comparison.errors import always_wrong, ceiling, family_confusion, genre_f1, stories_at_hand, worst_confusions
 from helpers.comparison.folds import chosen_folds, save_fold
 from helpers.comparison.metrics import compute_metrics, confusions, predictions_from_scores, score_table
@@ -36,6 +36,7 @@ __all__ = [
     "compare_all",
     "compute_metrics",
     "confusions",
+    "drawn_anew",
     "family_confusion",
     "genre_f1",
     "leaderboard",

@@ -1,4 +1,4 @@
-"""What drives accuracy: stories a genre, the title, how much of a story is read. `fewshot.drivers` measures it; this reads what it stored."""
+"""What drives accuracy: stories a genre, the title, how much of a story is read; and folds drawn anew. `fewshot.drivers` measures it; this reads what it stored."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from helpers.workspace import read_json, read_whole
 
 DRIVERS = "learning_curve"
 """Folder in the store."""
+DRAWN = "folds drawn with seed"
+"""The study in which other folds judge the classifiers; its values are the seeds."""
 
 
 def read_drivers(folder: Path, dataset: dict) -> pd.DataFrame | None:
@@ -38,3 +40,23 @@ def read_drivers(folder: Path, dataset: dict) -> pd.DataFrame | None:
         figures = {"stories": len(judged), "accuracy": right.mean(), "low": low, "high": high, "f1_macro": f1}
         rows.append({"study": study, "value": value, "model": model} | figures)
     return pd.DataFrame(rows)
+
+
+def drawn_anew(found: pd.DataFrame | None) -> pd.DataFrame | None:
+    """A row for each model that other folds judged, a column for each seed they were drawn with; None where none did.
+
+    Args:
+        found: from `read_drivers`.
+    """
+    rows = found[found["study"] == DRAWN] if found is not None else ()
+    if not len(rows):
+        return None
+    cells = rows.apply(
+        lambda row: f"{row['accuracy']:.1%} ({row['low']:.0%} to {row['high']:.0%}), F1 {row['f1_macro']:.3f}".replace(
+            "%", " %"
+        ),
+        axis=1,
+    )
+    shown = rows.assign(cell=cells).pivot(index="model", columns="value", values="cell")
+    shown = shown.loc[rows["model"].unique(), rows["value"].unique()].rename(columns=lambda seed: f"folds of seed {seed}")
+    return shown.rename_axis(columns=None).reset_index()

@@ -1,4 +1,4 @@
-"""What drives accuracy, measured over five folds: stories a genre, the title, how much of a story is read.
+"""What drives accuracy, measured over five folds: stories a genre, the title, how much of a story is read; and folds that were drawn anew.
 
 Usage: `python -m helpers.fewshot.drivers --profile cpu` (`make drivers`), after `01_clean` has run with the same profile. Embeddings come from the
 workspace's cache where 06 has left them; `results/learning_curve/` keeps what was predicted, for 07.
@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 
 from helpers import models, runtime, stories
-from helpers.comparison.drivers import DRIVERS, read_drivers
+from helpers.augmentation.rows import training_set
+from helpers.comparison.drivers import DRAWN, DRIVERS, read_drivers
 from helpers.comparison.metrics import predictions_from_scores
+from helpers.fewshot.classifiers import build_parts, variants
 from helpers.fewshot.fusion import FusedClassifier
 from helpers.measuring import progress_line
 from helpers.representations import lexical, sentences
@@ -26,16 +28,18 @@ from helpers.workspace import read_json, read_whole, write_json, write_table
 
 SIZES = (2, 4, 6, 8)
 TOKENS = (64, 256, 1024)
+SEEDS = (7, 2026)
+"""Folds that nothing was chosen on."""
 WHOLE, SAME = ("stories a genre", "all"), (("title", "with"), ("tokens read", "all"))
 """The setting that leaves nothing out, and its other names: it is measured once."""
-WORDS, ENCODER, FAST = "words", "frozen encoder", "fast: words + encoder"
+WORDS, ENCODER, FAST, ACCURATE = "words", "frozen encoder", "fast: words + encoder", "accurate"
 
 
 def measure_drivers(run: Run, table: pd.DataFrame, facts: dict) -> pd.DataFrame:
     """Judge every story once in each setting, by models that were fitted on the originals of the other folds.
 
-    The models are words, the frozen encoder, and both fused (the best that is fitted in minutes). A run that was cut off goes on with the setting
-    that it was in.
+    The models are words, the frozen encoder, and both fused (the best that is fitted in minutes). On folds that were drawn anew it is the fast and the
+    accurate classifier, fitted on all rows that may train. A run that was cut off goes on with the setting that it was in.
 
     Args:
         run: the running notebook.
@@ -107,6 +111,24 @@ def _settings(run: Run, table: pd.DataFrame, encoder, label: str):
         of = table if value is None else table.assign(text=_cut(encoder, table["text"].tolist(), value))
         fits = {name: judged_by(parts, of) for name, parts in built().items() if name != FAST}
         yield "tokens read", "all" if value is None else f"{value:,}", fits
+    parts, _ = build_parts(run)
+    names = variants(parts)
+    for seed in dict.fromkeys((run.seed, *SEEDS)):
+        of, _ = stories.add_split_and_folds(table, seed)
+
+        def rows_for(ids, of=of) -> pd.DataFrame:
+            return training_set(run, of, ids, ("original", "paraphrase", "synthetic", "description"))
+
+        def on_drawn(of_names: list[str], of=of, rows_for=rows_for) -> Callable[[int], pd.DataFrame]:
+            fused = {name: parts[name] for name in of_names}
+            return lambda fold: _judge(fused, of, fold, None, run.seed, rows_for)
+
+        yield (
+            DRAWN,
+            str(seed),
+            {WORDS: judged_by(built()[WORDS], of)}
+            | {name: on_drawn(names[variant]) for name, variant in ((FAST, "fast"), (ACCURATE, "accurate"))},
+        )
 
 
 def _cut(encoder, texts: list[str], tokens: int) -> list[str]:
@@ -118,14 +140,17 @@ def _cut(encoder, texts: list[str], tokens: int) -> list[str]:
     return cut
 
 
-def _judge(parts: dict, table: pd.DataFrame, fold: int, size: int | None, seed: int) -> pd.DataFrame:
-    """Predictions for one fold, by parts that were fitted on `size` stories a genre of the others (None for all), drawn with the seed."""
+def _judge(parts: dict, table: pd.DataFrame, fold: int, size: int | None, seed: int, rows_for=None) -> pd.DataFrame:
+    """Predictions for one fold, by parts that were fitted on `size` stories a genre of the others (None for all), drawn with the seed.
+
+    Parts that are fused are fitted on what `rows_for` makes of the stories' ids; on the stories alone, without it.
+    """
     train, judged = table[table["fold"] != fold], table[table["fold"] == fold]
     if size:
         order = np.random.default_rng(seed).permutation(len(train))
         train = train.iloc[order].groupby("genre").head(size)
     if len(parts) > 1:
-        model = FusedClassifier(parts, seed).fit(train, lambda ids: train[train["story_id"].isin(set(ids))])
+        model = FusedClassifier(parts, seed).fit(train, rows_for or (lambda ids: train[train["story_id"].isin(set(ids))]))
         return predictions_from_scores(judged, model.predict_proba(judged), model.genres, fold)
     (pipeline,) = parts.values()
     pipeline.fit(train, train["genre"])
@@ -137,8 +162,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="cpu")
     parser.add_argument("--workspace")
+    parser.add_argument("--llm", help="a Hub name or a folder; by default the profile's")
     arguments = parser.parse_args()
-    run = runtime.start(arguments.profile, arguments.workspace)
+    run = runtime.start(arguments.profile, arguments.workspace, llm=arguments.llm)
     found = measure_drivers(run, *stories.read_stories(run))
     print(found.round(3).to_string(index=False))
 

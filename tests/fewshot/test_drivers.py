@@ -5,7 +5,7 @@ Written for: claims about titles and lengths that nobody had measured.
 
 import pandas as pd
 
-from helpers.comparison.drivers import DRIVERS, read_drivers
+from helpers.comparison.drivers import DRAWN, DRIVERS, drawn_anew, read_drivers
 from helpers.fewshot import drivers
 from helpers.stories import add_split_and_folds
 
@@ -24,7 +24,13 @@ def test_every_setting_judges_every_story_and_is_measured_once(run, sample, monk
     of = found.set_index(["study", "value", "model"])["accuracy"]
     assert of["title", "with", drivers.WORDS] == of["stories a genre", "all (8)", drivers.WORDS]
     assert of["stories a genre", "2", drivers.ENCODER] < of["stories a genre", "all (8)", drivers.ENCODER]
-    assert len(judged) == 5 * (3 * 4 + 3 + 2 * 3), "what leaves nothing out is measured once"
+    assert len(judged) == 5 * (3 * 4 + 3 + 2 * 3 + 3 * 3), "what leaves nothing out is measured once"
+    anew = drawn_anew(found)
+    assert list(anew) == ["model", *(f"folds of seed {seed}" for seed in (42, 7, 2026))] and len(anew) == 3
+    drawn = pd.read_parquet(run.workspace / "results" / DRIVERS / "predictions.parquet").query(f"study == '{DRAWN}'")
+    folds = drawn[drawn["model"] == drivers.ACCURATE].pivot(index="story_id", columns="value", values="fold")
+    assert folds["42"].equals(table.set_index("story_id")["fold"].loc[folds.index].rename("42"))
+    assert (folds["42"] != folds["7"]).mean() > 0.5, "other folds judge"
 
     file = run.workspace / "results" / DRIVERS / "predictions.parquet"
     kept = pd.read_parquet(file)
