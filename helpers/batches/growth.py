@@ -35,7 +35,8 @@ def simulated(count: int, workspace: Path) -> list[Job]:
         nbformat.v4.new_code_cell("NUMBER = 0", metadata={"tags": ["parameters"]}),
         nbformat.v4.new_code_cell("print(NUMBER)"),
     ]
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
     source, code = nbformat.writes(notebook), code_version()
     jobs = []
     for number in range(count):

@@ -35,10 +35,10 @@ def main(order: dict) -> None:
     folder, workspace = Path(order["folder"]), Path(order["workspace"])
     notebook = nbformat.reads(order["source"], as_version=4)
     parameters = order["parameters"]
-    if "WORKSPACE" in papermill.inspect_notebook(nbformat.from_dict(notebook)):
-        parameters = parameters | {"WORKSPACE": str(workspace)}
     cost, error = execution.Cost(), None
     try:
+        if "WORKSPACE" in papermill.inspect_notebook(nbformat.from_dict(notebook)):
+            parameters = parameters | {"WORKSPACE": str(workspace)}
         if (here := code_version()) != order["code"]:
             what = (
                 f"this worker has another version of helpers/ ({here[:8]}) than the grid was started with ({order['code'][:8]})"

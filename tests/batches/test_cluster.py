@@ -14,6 +14,7 @@ import pytest
 import yaml
 from tiny_notebooks import marks
 
+from helpers.batches import growth
 from helpers.batches.cluster import connect
 from helpers.batches.conduct import conduct, declared_resources, unmet
 from helpers.batches.grid import read_grid
@@ -190,3 +191,9 @@ def test_memory_is_kept_to_and_what_no_worker_has_is_told(notebooks, write_grid,
         assert not at_once(large, client) and at_once(small, client)
         (first, *_) = unmet(read_grid(str(write_grid(runs, needs={"memory": 1e6})), notebooks), [has])
         assert first == f"good NUMBER=1 needs memory 1e+06; the most that a worker has is memory {has['memory']:.3g}."
+
+
+@pytest.mark.parametrize("kind", growth.KINDS)
+def test_what_a_run_costs_beyond_its_own_work_can_be_measured(kind):
+    found = growth.measure(1, 1, kind)
+    assert 0 < found["inside"] <= found["ms a run"] and found["skipped"] < found["seconds"] + 1
