@@ -51,12 +51,7 @@ def drawn_anew(found: pd.DataFrame | None) -> pd.DataFrame | None:
     rows = found[found["study"] == DRAWN] if found is not None else ()
     if not len(rows):
         return None
-    cells = rows.apply(
-        lambda row: f"{row['accuracy']:.1%} ({row['low']:.0%} to {row['high']:.0%}), F1 {row['f1_macro']:.3f}".replace(
-            "%", " %"
-        ),
-        axis=1,
-    )
+    cells = rows.apply(lambda row: f"{row['accuracy']:.1%} ({row['low']:.0%} to {row['high']:.0%})".replace("%", " %"), axis=1)
     shown = rows.assign(cell=cells).pivot(index="model", columns="value", values="cell")
     shown = shown.loc[rows["model"].unique(), rows["value"].unique()].rename(columns=lambda seed: f"folds of seed {seed}")
     return shown.rename_axis(columns=None).reset_index()
