@@ -124,7 +124,7 @@ def _language(language: Language, table: pd.DataFrame, profile: Profile) -> list
         f"02, 03: prompts ask for {'that language' if language.request else 'nothing in particular'}, and the language gate looks at the letters alone",
         "03, 06: no recorded stories and descriptions, which are in English" if not is_known(table) else "",
         "04, 05: questions are made of English sentences, so there may be none, and the check is left out",
-        f"06: {', '.join(english_only)} read English; set ENCODER = {MULTILINGUAL!r} or another that reads it"
+        f"06: made for English: {', '.join(english_only)}; set ENCODER = {MULTILINGUAL!r} or another that reads it"
         if english_only
         else "",
     ]

@@ -36,7 +36,7 @@ def english(count, *labels):
         (english(10, "a", "b"), "fewer than eight texts", "inner folds"),
         (english(40, "a", "b") * 2, "80 texts stand in the table more than once (40 different ones)", "flatters every figure"),
         (english(9, "a", "b") * 2, "more than once", "flatters"),
-        ([(f"Il était une fois {n} rois dans les villes et la mer.", "ab"[n % 2]) for n in range(20)], "not recognised as English (French)", "all-mpnet-base-v2 read English; set ENCODER ="),
+        ([(f"Il était une fois {n} rois dans les villes et la mer.", "ab"[n % 2]) for n in range(20)], "not recognised as English (French)", "made for English: sentence-transformers/all-MiniLM-L6-v2; set ENCODER ="),
         ([(f"老渔夫{n}独自住在海边。", "ab"[n % 2]) for n in range(20)], "the script puts no spaces between words", "neighbouring letters"),
         ([("cafÃ© was the <br> place of all that is.", "ab"[n % 2]) for n in range(20)], "letters that were decoded wrongly", "UTF-8"),
         ([("the <b>place</b> of all that is.", "ab"[n % 2]) for n in range(20)], "HTML tags", "take them out"),
@@ -67,4 +67,4 @@ def test_a_multilingual_encoder_is_not_blamed():
         stories.validate(pd.DataFrame({"text": [f"老渔夫{n}在海边" for n in range(20)], "label": ["a", "b"] * 10}))[0]
     )
     profile = get_profile("cpu", encoder="intfloat/multilingual-e5-small", large_encoder=0)
-    assert not stories.unusual(table, [], profile)["means"].str.contains("read English").any()
+    assert not stories.unusual(table, [], profile)["means"].str.contains("made for English").any()
