@@ -57,7 +57,6 @@ class Training:
             _told.add((run.workspace, name))
             self._remove_checkpoints()
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / "recipe.json", json.loads(text))
         if resume is False:
             checkpoints.remove_all(self.folder)

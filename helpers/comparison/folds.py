@@ -15,7 +15,7 @@ from helpers.comparison.store import keep_another, result_folder, save_result
 from helpers.measuring import Cost, total_cost
 from helpers.runtime import Run
 from helpers.stories import N_FOLDS
-from helpers.workspace import read_json, write_json, write_table
+from helpers.workspace import read_json, saving, write_json, write_table
 
 PROTOCOL = "five_fold"
 
@@ -52,8 +52,9 @@ def save_fold(
     (number,) = predictions["fold"].unique().tolist()
     parts = result_folder(run, approach, PROTOCOL) / "folds"
     keep_another(run, parts.parent, about["dataset"])
-    parts.mkdir(parents=True, exist_ok=True)
-    with FileLock(parts / ".lock"):
+    with saving(parts):
+        parts.mkdir(parents=True, exist_ok=True)
+    with saving(parts), FileLock(parts / ".lock"):
         content = {"settings": settings, "train": dataclasses.asdict(train), "about": about, "facts": run.facts}
         content = json.loads(json.dumps(content, default=list))
         (parts / f"{number}.json").unlink(missing_ok=True)  # it comes last, and vouches for the tables

@@ -24,6 +24,7 @@ from helpers.takeaway import heads, texts
 from helpers.takeaway.calibration import Calibration
 from helpers.takeaway.card import model_card
 from helpers.takeaway.readers import PROBE, TitledText, load_reader
+from helpers.workspace import check, saving
 
 FORMAT = 1
 """Version of what is written here. Another one is refused, and both are named."""
@@ -39,6 +40,7 @@ def save(classifier, folder: Path) -> Path:
 
     Raises:
         FileExistsError: the folder holds something else.
+        DriveGone, DiskFull: see `helpers.workspace`; what stood there stays.
     """
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / CONFIG).exists())):
         raise FileExistsError(f"{folder.name} holds something that is no classifier: give another folder.")
@@ -71,14 +73,21 @@ def save(classifier, folder: Path) -> Path:
     unfinished, old = folder.with_name(folder.name + ".part"), folder.with_name(folder.name + ".old")
     for leftover in (unfinished, old):
         shutil.rmtree(leftover, ignore_errors=True)
-    for name, held in content.items():
-        (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
-        (unfinished / name).write_bytes(held)
-    (unfinished / CONFIG).write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (unfinished / CARD).write_text(model_card(config, folder.name), encoding="utf-8")
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(unfinished, folder)
+    content[CONFIG] = (json.dumps(config, indent=1, ensure_ascii=False) + "\n").encode()
+    content[CARD] = model_card(config, folder.name).encode()
+    try:
+        with saving(folder):
+            for name, held in content.items():
+                check(folder)  # lest a folder is made where Drive has been
+                (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
+                (unfinished / name).write_bytes(held)
+            check(folder)
+            if folder.exists():
+                os.replace(folder, old)
+            os.replace(unfinished, folder)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
     shutil.rmtree(old, ignore_errors=True)
     return folder
 
