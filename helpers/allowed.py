@@ -165,6 +165,10 @@ _SETFIT = {
     "num_iterations": _whole(1),
     "batch_size": _whole(2),
     "body_learning_rate": _NUMBER,
+    "lora": Rule(
+        "settings of peft.LoraConfig such as {'r': 16, 'lora_alpha': 32}, or 0 (all weights learn)",
+        lambda v: _is_zero(v) or _is_change(v),
+    ),
 }
 _TAKEN = {"task_type", "peft_type", "output_dir", "seed", "report_to", "show_progress_bar", "save_strategy", "use_amp"}
 """Of the libraries' settings those that are not a trial's to change."""

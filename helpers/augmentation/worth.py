@@ -1,4 +1,4 @@
-"""What augmentation is worth: on the same folds, two plain models trained on originals alone and on what was added."""
+"""What augmentation is worth: on the same folds, models trained on originals alone and on what was added."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.pipeline import Pipeline
 
-from helpers.augmentation.rows import JOURNALS, accepted_rows, count_sources, training_set
+from helpers.augmentation.rows import JOURNALS, accepted_rows, count_sources, genre_descriptions, training_set
 from helpers.comparison.metrics import compute_metrics, predictions_from_scores
 from helpers.comparison.paired import paired_test
-from helpers.representations import lexical
 from helpers.representations.scores import decision_scores
-from helpers.representations.sentences import frozen
 from helpers.runtime import Run
 from helpers.stories import chunk_stories, families_of
 from helpers.workspace import read_json, write_json, write_table
@@ -22,31 +21,32 @@ TRAINING_SETS = {
     "chunks": ("chunk",),
     "with paraphrases": ("original", "paraphrase"),
     "with synthetic": ("original", "synthetic"),
+    "with descriptions": ("original", "description"),
     "with both": ("original", "paraphrase", "synthetic"),
+    "with all": ("original", "paraphrase", "synthetic", "description"),
 }
 """Training sets that are compared, by the sources of their rows."""
 WORTH = "augmentation_worth"
 
 
-def measure_worth(run: Run, stories: pd.DataFrame, facts: dict, encoder, label: str) -> None:
+def measure_worth(
+    run: Run, stories: pd.DataFrame, facts: dict, models: dict[str, Pipeline], whole_only: tuple[str, ...] = ()
+) -> None:
     """Judge every story once for each training set, in five folds, and store the predictions under `results/`.
 
-    Two plain models of the comparison, nothing tuned: TF-IDF with a linear SVM, and frozen sentence embeddings with
-    logistic regression. Trained on chunks, a model judges the chunks of a story and the mean of their scores is the story's.
-    A training set without a single augmented row is not run.
+    Trained on chunks, a model judges the chunks of a story and the mean of their scores is the story's. A training set that lacks one of
+    its kinds of rows is not run.
 
     Args:
         run: the running notebook.
         stories: story table with `fold` and `text_clean`.
         facts: facts of the dataset.
-        encoder, label: a `SentenceTransformer` and its name.
+        models: by name; see `helpers.representations.scores`.
+        whole_only: those that are not to be trained on chunks, for which they would read every story whole.
     """
-
-    models = {
-        "TF-IDF + linear SVM": lexical.word_svm(),
-        f"{label.split('/')[-1]} + logistic regression": frozen(run, encoder, label),
-    }
     available = {"original", "chunk"} | {task for task in JOURNALS if accepted_rows(run, task)}
+    if genre_descriptions(stories).keys() >= set(stories["genre"]):
+        available.add("description")
     parts, counts = [], {}
     for name, sources in TRAINING_SETS.items():
         if not available.issuperset(sources):
@@ -57,6 +57,8 @@ def measure_worth(run: Run, stories: pd.DataFrame, facts: dict, encoder, label: 
             counts.setdefault(name, []).append(count_sources(rows))
             pieces = chunk_stories(judged) if sources == ("chunk",) else judged.assign(parent_id=judged["story_id"])
             for model, pipeline in models.items():
+                if sources == ("chunk",) and model in whole_only:
+                    continue
                 scores = decision_scores(pipeline.fit(rows, rows["genre"]), pieces)
                 of_story = pd.DataFrame(scores).groupby(pieces["parent_id"].to_numpy()).mean().loc[judged["story_id"]]
                 predictions = predictions_from_scores(judged, of_story.to_numpy(), list(pipeline.classes_), fold=int(fold))

@@ -266,8 +266,10 @@ def gains(worth: pd.DataFrame) -> tuple[plt.Figure, str]:
     """
     rows = worth.dropna(subset=["gain"])
     names = list(dict.fromkeys(rows["training set"]))
-    fig, ax = axes(0.62 * len(names) + 1.4)
-    for (model, of_model), colour, marker, shift in zip(rows.groupby("model", sort=False), (BLUE, ORANGE), "os", (0.13, -0.13)):
+    models = rows["model"].nunique()
+    fig, ax = axes(0.62 * len(names) + 0.8 + 0.3 * models)
+    looks = zip((BLUE, ORANGE, GREEN, GREY, BLACK), "osD^v", np.linspace(0.2, -0.2, models) if models > 1 else [0.0])
+    for (model, of_model), (colour, marker, shift) in zip(rows.groupby("model", sort=False), looks):
         places = [-names.index(name) + shift for name in of_model["training set"]]
         spread = [100 * (of_model["gain"] - of_model["gain low"]), 100 * (of_model["gain high"] - of_model["gain"])]
         ax.errorbar(100 * of_model["gain"], places, xerr=spread, fmt=marker, ms=7, lw=2, capsize=3, color=colour, label=model)
@@ -275,9 +277,7 @@ def gains(worth: pd.DataFrame) -> tuple[plt.Figure, str]:
     ax.set_yticks([-place for place in range(len(names))], names)
     ax.set_ylim(-len(names) + 0.4, 0.6)
     ax.set_xlabel("accuracy gained against originals alone, points", fontsize=SMALL)
-    ax.legend(
-        fontsize=SMALL, loc="upper center", bbox_to_anchor=(0.4, 1 + 0.5 / (0.62 * len(names) + 0.6)), ncols=2, frameon=False
-    )
+    ax.legend(fontsize=SMALL, loc="lower center", bbox_to_anchor=(0.4, 1), frameon=False)
     said = "; ".join(f"{row['model']}, {row['training set']} {100 * row['gain']:+.1f}" for row in rows.to_dict("records"))
     return finished(fig), f"Points of accuracy gained by augmented rows: {said}."
 

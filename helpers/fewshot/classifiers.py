@@ -50,16 +50,23 @@ def build_parts(run: Run, keep: bool = True) -> tuple[dict[str, Pipeline], dict[
         "small encoder": sentences.frozen(run, encoder, label, keep=keep),
     }
     names = {"opening": label, INT8: label_int8, "small encoder": label}
-    large = run.profile.large_encoder
-    if large and models.own_weights(large):
-        encoder, label = models.load_encoder(run, large)
-        encoder.max_seq_length = min(encoder.max_seq_length, LARGE_TOKENS)
-        parts["large encoder"] = sentences.frozen(run, encoder, label, ("opening", "title"), keep)
-        names["large encoder"] = label
-    elif large:
-        print(f"{large} is not to be had here, so its part is left out: connect to the Hub, or put it into checkpoints/models.")
+    if found := large_encoder(run, keep):
+        parts["large encoder"], names["large encoder"] = found
     tokenizer, label = models.load_tokenizer(run)
     load_model = functools.cache(lambda: models.load_llm(run, tokenizer))
     parts["language model"] = states.frozen(run, label, tokenizer, load_model, run.profile.frozen_tokens, keep)
     names["language model"] = label
     return parts, names
+
+
+def large_encoder(run: Run, keep: bool = True) -> tuple[Pipeline, str] | None:
+    """The profile's large encoder, frozen, on a story's opening and its title, and its name; None, told, where it is not to be had."""
+    name = run.profile.large_encoder
+    if name and not models.own_weights(name):
+        print(f"{name} is not to be had here, so its part is left out: connect to the Hub, or put it into checkpoints/models.")
+        return None
+    if not name:
+        return None
+    encoder, label = models.load_encoder(run, name)
+    encoder.max_seq_length = min(encoder.max_seq_length, LARGE_TOKENS)
+    return sentences.frozen(run, encoder, label, ("opening", "title"), keep), label

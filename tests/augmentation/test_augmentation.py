@@ -28,6 +28,7 @@ from helpers.augmentation.targets import Answer, Target
 from helpers.augmentation.trial import measure_gates
 from helpers.augmentation.wording import genre_named
 from helpers.augmentation.worth import measure_worth, read_worth
+from helpers.representations import lexical, sentences
 
 GENRES = ["Animal Fiction", "Mystery", "Nautical Fiction", "Space Opera", "Sports", "Western"]
 
@@ -442,15 +443,18 @@ def test_worth_compares_on_the_same_stories_and_shows_what_was_not_run(encoder_r
     write_journal(run, "synthetic", [row for row in records if row["task"] == "synthetic"])
     facts = {"sha256": stories.table_hash(table), "source": "test"}
     assert read_worth(run, facts) is None
-    measure_worth(run, table, facts, encoder, label)
+    plain = {"words": lexical.word_svm(), "encoder": sentences.frozen(run, encoder, label)}
+    measure_worth(run, table, facts, plain, whole_only=("encoder",))
     values, families = read_worth(run, facts)
     values = values.set_index(["model", "training set"])
     for model in values.index.get_level_values(0).unique():
         assert values.loc[(model, "originals"), "rows"] == 48
         assert values.loc[(model, "with synthetic"), "rows"] == 48 + 18
         assert pd.isna(values.loc[(model, "with paraphrases"), "accuracy"]), "there were no paraphrases"
-        assert values.loc[(model, "chunks"), "gain"] == 0, "no story is longer than a chunk"
+        assert values.loc[(model, "with descriptions"), "rows"] == 48 + table["genre"].nunique()
         row = values.loc[(model, "with synthetic")]
         assert row["gain"] == pytest.approx(row["accuracy"] - values.loc[(model, "originals"), "accuracy"])
+    assert values.loc[("words", "chunks"), "gain"] == 0, "no story is longer than a chunk"
+    assert pd.isna(values.loc[("encoder", "chunks"), "gain"]), "this one is only given whole stories"
     assert families.groupby("model")["stories"].sum().tolist() == [60, 60]
     assert read_worth(run, facts | {"sha256": "another"}) is None
