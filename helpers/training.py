@@ -194,7 +194,13 @@ class _Saving(TrainerCallback, ExportableState):
             self.trainer._globalstep_last_logged = self._unlogged[1]
         self.saved = time.perf_counter()
 
-    def on_epoch_begin(self, args, state, control, **kwargs):
+    def on_epoch_begin(self, args, state, control, train_dataloader=None, **kwargs):
+        # Before transformers 5.24, a sampler that draws by the epoch's number is not told it where the first batches are skipped.
+        sampler = getattr(train_dataloader, "batch_sampler", None)
+        while sampler is not None:
+            if hasattr(sampler, "set_epoch"):
+                sampler.set_epoch(int(state.epoch + 1e-6))
+            sampler = getattr(sampler, "batch_sampler", None)
         if self._order:
             torch.set_rng_state(torch.frombuffer(bytearray.fromhex(self._order), dtype=torch.uint8))
         self._order, self._between = _random_state(), False
