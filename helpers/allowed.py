@@ -158,8 +158,11 @@ _SETFIT = {
     "column": _one_of("text", "text_clean"),
     "titles": _whole(0),
     "reads": Rule(
-        "a list of 'opening', 'whole', 'ends' and 'title', or 0 (none)",
-        lambda v: _is_zero(v) or (isinstance(v, (list, tuple)) and set(map(str, v)) <= {"opening", "whole", "ends", "title"}),
+        "a list of 'opening', 'whole', 'ends', 'title' and 'titled', or 0 (none)",
+        lambda v: (
+            _is_zero(v)
+            or (isinstance(v, (list, tuple)) and set(map(str, v)) <= {"opening", "whole", "ends", "title", "titled"})
+        ),
     ),
     "num_epochs": _whole(1),
     "num_iterations": _whole(1),

@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from helpers.representations.lexical import with_title
+
 READS = {
     "whole": lambda windows: windows,
     "opening": lambda windows: windows[:1],
@@ -21,9 +23,10 @@ def columns_read(table: pd.DataFrame, reads: tuple[str, ...]) -> list[tuple[list
 
     Args:
         table: story table.
-        reads: any of `READS` for the text, and `title`.
+        reads: any of `READS` for the text; `title`; and `titled`, the opening of the text with the title before it.
     """
-    return [(table["title"].tolist(), "whole") if part == "title" else (table["text"].tolist(), part) for part in reads]
+    columns = {"title": lambda: (table["title"].tolist(), "whole"), "titled": lambda: (with_title(table, 1), "opening")}
+    return [columns[part]() if part in columns else (table["text"].tolist(), part) for part in reads]
 
 
 def mean_vector(vectors: np.ndarray) -> np.ndarray:
