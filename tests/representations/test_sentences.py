@@ -13,7 +13,7 @@ from helpers.representations.int8 import Int8Encoder
 from helpers.representations.lexical import with_title
 from helpers.representations.scores import decision_scores
 from helpers.representations.sentences import embed, encode
-from helpers.representations.windows import split_windows
+from helpers.representations.windows import columns_read, split_windows
 
 pytestmark = pytest.mark.number_types
 
@@ -85,6 +85,17 @@ def test_the_frozen_encoder_reads_story_and_title_and_needs_no_cache(run, encode
     np.testing.assert_allclose(afresh.decision_function(test), kept.decision_function(test), atol=1e-2)
     assert cache and cache == {file: file.stat().st_mtime_ns for file in cache}
     assert not np.allclose(kept.decision_function(test), kept.decision_function(test.assign(title="The Cattle Drive")))
+
+
+def test_a_title_is_read_beside_the_text_or_in_one_vector_with_it(sample):
+    story = sample.iloc[[0]]
+    title, text = story.iloc[0]["title"], story.iloc[0]["text"]
+    assert columns_read(story, ("title", "ends", "titled")) == [
+        ([title], "whole"),
+        ([text], "ends"),
+        ([f"{title}. {text}"], "opening"),
+    ]
+    assert columns_read(story.assign(title=""), ("titled",)) == [([text], "opening")]
 
 
 def test_encoders_train_without_attention_dropout_on_a_cpu(encoder):
