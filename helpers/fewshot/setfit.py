@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -102,9 +103,9 @@ def train_setfit(
         encoder: `SentenceTransformer`, changed in place.
         label: its name.
         texts, genres: the training set.
+        lora: of `peft.LoraConfig`, where small matrices beside all linear layers of the encoder learn in place of its weights, and they alone are kept.
+            None: all weights learn.
         resume: see `Training`.
-        lora: of `peft.LoraConfig`, where small matrices beside all linear layers of the encoder learn in place of its weights, and they alone are kept; the
-            encoder that is given is changed. None: all weights learn.
         **settings: of `setfit.TrainingArguments`, such as `num_iterations`. `loss="SupConLoss"` compares all stories of a batch with each
             other (Khosla et al., 2020) instead of drawing pairs, so that a story is read once an epoch.
 
@@ -121,8 +122,10 @@ def train_setfit(
         "examples": hashlib.sha256(json.dumps([texts, genres]).encode()).hexdigest(),
         "settings": {name: str(value) for name, value in settings.items()},
     }
-    if prompt := encoder.prompts.get(encoder.default_prompt_name or ""):
-        texts = [prompt + text for text in texts]  # it stands before whatever this encoder encodes
+    if prompt := encoder.prompts.get(
+        encoder.default_prompt_name or ""
+    ):  # its trainer does not put it before the texts, `encode` does
+        texts = [prompt + text for text in texts]
     if lora:
         recipe["lora"] = lora
         _put_beside(encoder, lora, run.seed)
@@ -156,7 +159,8 @@ def train_setfit(
         trainer.st_trainer._load_from_checkpoint = functools.partial(_load_lora, encoder)
     # SetFit's trainer cannot be told to resume, the one inside it can.
     with measure() as cost, training.following(trainer.st_trainer):
-        trainer.train()
+        with mock.patch.object(encoder, "default_prompt_name", None):
+            trainer.train()
         trainer.st_trainer.accelerator.unwrap_model(model.model_body, keep_fp32_wrapper=False)
         model.model_body.eval()
         # It makes the folder of every file that it writes, also where Drive had been: so it writes elsewhere, and whole files come here one by one.
@@ -213,7 +217,7 @@ def load_setfit(folder: Path, device, adapted=None):
     Args:
         folder: holds it.
         device: for its encoder.
-        adapted: where LoRA matrices were tuned, the encoder that has such beside it.
+        adapted: where LoRA matrices were tuned, the encoder that has such matrices and takes these weights.
 
     Raises:
         ValueError: the head's file holds something other than a logistic regression.

@@ -122,6 +122,23 @@ def test_lora_leaves_the_weights_alone_and_keeps_nothing_but_its_own(run, encode
     assert (kept / "adapter_model.safetensors").stat().st_size < 5e6 and not (kept / "model.safetensors").exists()
 
 
+def test_an_encoder_that_wants_a_prompt_is_tuned_behind_it_and_reads_it_once(run, encoder, three_genres, monkeypatch):
+    model, label = encoder
+    train, test = three_genres
+    model.prompts, model.default_prompt_name, read = {"Classification": "the genre of: "}, "Classification", []
+    tokenize = model.preprocess
+    monkeypatch.setattr(
+        model, "preprocess", lambda texts, **options: (read.append((texts, options)), tokenize(texts, **options))[1]
+    )
+    texts = train["text"].tolist()
+    trained, _, _ = train_setfit(run, model, label, texts, train["genre"].tolist(), **WHOLE_BATCHES)
+    seen = [(options.get("prompt") or "") + text for batch, options in read for text in batch]
+    assert seen and all(text.startswith("the genre of: ") and text.count("the genre of: ") == 1 for text in seen)
+    assert model.default_prompt_name == "Classification"
+    asked = trained.model_body.encode(texts[:2], prompt="the genre of: ")
+    np.testing.assert_allclose(asked, trained.model_body.encode(texts[:2]), atol=1e-6)
+
+
 # --- trained in bf16, cut off, and loaded again, with an encoder of random weights ---------------------------------------------------------
 
 
