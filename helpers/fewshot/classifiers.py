@@ -62,10 +62,10 @@ def build_parts(run: Run, keep: bool = True) -> tuple[dict[str, Pipeline], dict[
 def large_encoder(run: Run, keep: bool = True) -> tuple[Pipeline, str] | None:
     """The profile's large encoder, frozen, on a story's opening and its title, and its name; None, told, where it is not to be had."""
     name = run.profile.large_encoder
-    if name and not models.own_weights(name):
-        print(f"{name} is not to be had here, so its part is left out: connect to the Hub, or put it into checkpoints/models.")
-        return None
     if not name:
+        return None
+    if not models.own_weights(name):
+        print(f"{name} is not to be had here, so its part is left out: connect to the Hub, or put it into checkpoints/models.")
         return None
     encoder, label = models.load_encoder(run, name)
     encoder.max_seq_length = min(encoder.max_seq_length, LARGE_TOKENS)

@@ -25,8 +25,15 @@ def columns_read(table: pd.DataFrame, reads: tuple[str, ...]) -> list[tuple[list
         table: story table.
         reads: any of `READS` for the text; `title`; and `titled`, the opening of the text with the title before it.
     """
-    columns = {"title": lambda: (table["title"].tolist(), "whole"), "titled": lambda: (with_title(table, 1), "opening")}
-    return [columns[part]() if part in columns else (table["text"].tolist(), part) for part in reads]
+    return [_column_read(table, part) for part in reads]
+
+
+def _column_read(table: pd.DataFrame, part: str) -> tuple[list[str], str]:
+    if part == "title":
+        return table["title"].tolist(), "whole"
+    if part == "titled":
+        return with_title(table, 1), "opening"
+    return table["text"].tolist(), part
 
 
 def mean_vector(vectors: np.ndarray) -> np.ndarray:
