@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import math
+import shutil
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from transformers.trainer_callback import ExportableState
 from helpers import checkpoints
 from helpers.measuring import Cost, clock, progress_line
 from helpers.runtime import Run
-from helpers.workspace import DiskFull, check, in_words, read_json, saving, size_of, write_json
+from helpers.workspace import DiskFull, DriveGone, check, in_words, read_json, saving, size_of, write_json
 
 _told: set[tuple[Path, str]] = set()
 
@@ -92,6 +93,10 @@ class Training:
                 yield
         except DiskFull:
             checkpoints.last_whole(self.folder)  # removes the half one
+            raise
+        except DriveGone:
+            if self._saving.writing:  # the trainer makes its folders where Drive had been, too
+                shutil.rmtree(self._saving.writing, ignore_errors=True)
             raise
 
     def finish(self, cost: Cost) -> None:
@@ -173,6 +178,7 @@ class _Saving(TrainerCallback, ExportableState):
         ]  # the trainer sorts names
         self._unlogged, self._order, self._between = kept.get("unlogged"), kept.get("order"), False
         self.begin = self.saved = time.perf_counter()
+        self.writing: Path | None = None  # the checkpoint under way
 
     @property
     def seconds(self) -> float:
@@ -208,22 +214,24 @@ class _Saving(TrainerCallback, ExportableState):
     def on_step_end(self, args, state, control, **kwargs):
         if state.epoch % 1:  # at the end of an epoch it is validated first
             self._when_due(control)
-        self._before_saving(control)
+        self._before_saving(state, control)
 
     def on_epoch_end(self, args, state, control, **kwargs):
         self._order, self._between = None, True
         self._when_due(control)
-        self._before_saving(control)
+        self._before_saving(state, control)
 
     def on_save(self, args, state, control, **kwargs):
-        self.saved = time.perf_counter()
+        check(self.folder)
+        self.writing, self.saved = None, time.perf_counter()
 
     def _when_due(self, control) -> None:
         control.should_save |= time.perf_counter() - self.saved >= 60 * self.minutes
 
-    def _before_saving(self, control) -> None:
+    def _before_saving(self, state, control) -> None:
         if control.should_save:
-            check(self.folder)  # the trainer would make a folder of the same name where Drive had been
+            check(self.folder)
+            self.writing = self.folder / f"checkpoint-{state.global_step}"
 
 
 def _random_state() -> str:

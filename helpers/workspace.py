@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import shutil
+import tempfile
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,6 +60,7 @@ def open_workspace(folder: Path) -> dict:
         marker["id"] = uuid.uuid4().hex
         write_json(folder / MARKER, marker)
     _opened[folder] = marker["id"]
+    _tell_in_notebooks()
     for path in folder.rglob(f"*{_UNFINISHED}"):
         process = path.name.removesuffix(_UNFINISHED).rpartition(".")[2]
         if path.is_file() and not (process.isdigit() and psutil.pid_exists(int(process))):
@@ -86,6 +88,22 @@ def _id_of(root: Path) -> str | None:
         return json.loads((root / MARKER).read_text(encoding="utf-8"))["id"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _tell_in_notebooks() -> None:
+    """Have a notebook's cell that fails while the workspace is gone say so, whatever library was just reading there, in whatever words."""
+    from IPython import get_ipython
+
+    def show(shell, kind, error, trace, tb_offset=None):
+        try:
+            for root in _opened:
+                check(root)
+        except DriveGone as gone:
+            kind, error, trace = DriveGone, gone, None
+        shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+
+    if shell := get_ipython():
+        shell.set_custom_exc((Exception,), show)
 
 
 @contextmanager
@@ -128,6 +146,22 @@ def whole(path: Path):
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def whole_files(folder: Path):
+    """Have a library write a folder's files elsewhere, each of which then comes here `whole`; yields the folder to write to.
+
+    Libraries make the folder of every file that they write, also where Drive had been.
+
+    Raises:
+        DriveGone, DiskFull: see `saving`.
+    """
+    with tempfile.TemporaryDirectory() as local:
+        yield Path(local)
+        for path in (path for path in sorted(Path(local).rglob("*")) if path.is_file()):
+            with whole(Path(folder) / path.relative_to(local)) as part:
+                shutil.copyfile(path, part)
 
 
 def plain(value) -> dict | list:

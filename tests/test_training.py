@@ -200,14 +200,20 @@ def test_a_disk_that_fills_while_a_checkpoint_is_written(every_step, run, train,
     assert weights(train(every_step)[3]) == weights(train(run)[3])
 
 
-def test_drive_that_goes_while_a_training_runs(every_step, train):
+@pytest.mark.parametrize(
+    "at, kept",
+    [("on_step_begin", "checkpoint-3"), ("on_step_end", "checkpoint-2")],
+    ids=["within a step", "after the look, before the checkpoint"],
+)
+def test_drive_that_goes_while_a_training_runs(every_step, run, train, at, kept):
     folder, elsewhere = every_step.workspace, every_step.workspace.with_name("elsewhere")
     with pytest.raises(DriveGone, match="Drive is gone, run the setup cell again"):
-        train(every_step, 3, do=lambda: folder.rename(elsewhere), at="on_step_begin")
-    assert not folder.exists()
+        train(every_step, 3, do=lambda: folder.rename(elsewhere), at=at)
+    assert not [path for path in folder.rglob("*") if path.is_file()]
+    shutil.rmtree(folder, ignore_errors=True)
     elsewhere.rename(folder)
-    with pytest.raises(Killed):
-        train(every_step, 4)
+    assert [path.name for path in folder.rglob("checkpoint-*")] == [kept]
+    assert weights(train(every_step)[3]) == weights(train(run)[3])
 
 
 # --- asked to go on, or not to --------------------------------------------------------------------------------------------

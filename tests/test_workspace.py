@@ -11,14 +11,17 @@ import resource
 import subprocess
 import sys
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
+from tiny_notebooks import write_notebook
 
-from helpers import runtime, workspace
+from helpers import execution, runtime, workspace
 from helpers.augmentation.journal import FIELDS, Journal, read_rows
+from helpers.config import PROJECT
 from helpers.representations.cache import kept_vectors
 from helpers.workspace import DiskFull, DriveGone, WorkspaceError, read_json, read_whole, write_json, write_table
 
@@ -121,6 +124,36 @@ def test_a_journal_that_is_open_when_drive_goes_takes_no_row(run):
             journal.append(ROW | {"slot": 2})
     elsewhere = journal.path.parent.with_name("elsewhere")
     assert len((elsewhere / journal.path.name).read_text().splitlines()) == 1
+
+
+READS_A_LIBRARY = """
+import sys
+from pathlib import Path
+sys.path.insert(0, PROJECT)
+from helpers import workspace
+folder = Path(WORKSPACE)
+workspace.open_workspace(folder)
+"""
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_cell_that_fails_while_drive_is_gone_says_so_in_whatever_words_a_library_failed(tmp_path, gone):
+    moves = "folder.rename(folder.with_name('elsewhere'))" if gone else ""
+    notebook = write_notebook(
+        tmp_path / "a.ipynb", "WORKSPACE = PROJECT = ''", READS_A_LIBRARY, moves, "raise ValueError('No weights in here')"
+    )
+    values = {"WORKSPACE": str(tmp_path / "ws"), "PROJECT": str(PROJECT)}
+    with pytest.raises(execution.NotebookFailed) as failed:
+        execution.execute(notebook, tmp_path / "done.ipynb", values, log=tmp_path / "log", cwd=tmp_path)
+    expected = "DriveGone: Drive is gone, run the setup cell again" if gone else "ValueError: No weights in here"
+    assert expected in str(failed.value)
+    (error,) = [
+        out
+        for cell in nbformat.read(tmp_path / "done.ipynb", 4).cells
+        for out in cell.get("outputs", [])
+        if out.output_type == "error"
+    ]
+    assert (len(error.traceback) == 1) == gone, "what we say takes one line; a traceback stays one"
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------

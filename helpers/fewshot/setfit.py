@@ -8,8 +8,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from unittest import mock
 
@@ -28,7 +26,7 @@ from helpers.representations.lexical import with_title
 from helpers.representations.sentences import frozen
 from helpers.runtime import Run, keeps_random_state
 from helpers.training import Training
-from helpers.workspace import check
+from helpers.workspace import whole_files
 
 
 def encoder_to_tune(run: Run, name: str | None = None, tokens: int | None = None) -> tuple:
@@ -163,14 +161,8 @@ def train_setfit(
             trainer.train()
         trainer.st_trainer.accelerator.unwrap_model(model.model_body, keep_fp32_wrapper=False)
         model.model_body.eval()
-        # It makes the folder of every file that it writes, also where Drive had been: so it writes elsewhere, and whole files come here one by one.
-        with tempfile.TemporaryDirectory() as local:
+        with whole_files(training.folder / "model") as local:
             model.save_pretrained(local)
-            for path in (path for path in sorted(Path(local).rglob("*")) if path.is_file()):
-                check(training.folder)
-                target = training.folder / "model" / path.relative_to(local)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, target)
     training.finish(cost)
     return model, training.cost, training.folder.name
 

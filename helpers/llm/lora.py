@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from helpers.measuring import measure
 from helpers.representations.tokens import pad_batch
 from helpers.runtime import Run, keeps_random_state
-from helpers.workspace import plain
+from helpers.workspace import plain, whole_files
 
 
 def adapt(run: Run, model, config):
@@ -197,7 +197,8 @@ def train_lora(
     trainer.label_smoother = None
     with measure() as cost, training.following(trainer):
         trainer.train()
-        model.save_pretrained(adapter)
+        with whole_files(adapter) as local:
+            model.save_pretrained(local)
     training.finish(cost)
     if run.profile.gradient_checkpointing:
         model.gradient_checkpointing_disable()

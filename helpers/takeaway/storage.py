@@ -24,7 +24,7 @@ from helpers.takeaway import heads, texts
 from helpers.takeaway.calibration import Calibration
 from helpers.takeaway.card import model_card
 from helpers.takeaway.readers import PROBE, TitledText, load_reader
-from helpers.workspace import check, saving
+from helpers.workspace import check, saving, whole
 
 FORMAT = 1
 """Version of what is written here. Another one is refused, and both are named."""
@@ -78,9 +78,8 @@ def save(classifier, folder: Path) -> Path:
     try:
         with saving(folder):
             for name, held in content.items():
-                check(folder)  # lest a folder is made where Drive has been
-                (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
-                (unfinished / name).write_bytes(held)
+                with whole(unfinished / name) as part:
+                    part.write_bytes(held)
             check(folder)
             if folder.exists():
                 os.replace(folder, old)
