@@ -64,16 +64,14 @@ def live_line(following: Following) -> str:
 def told(row: dict) -> str:
     """A run that has ended, in one line: its name, what it took, its results or its error."""
     took = f"  {clock(row['seconds'])}" if "seconds" in row else ""
-    return f"{row['name']}{took}  {_outcome(row)}".rstrip()
+    return f"{row['name']}{took}  {failure(row['error']) if row.get('error') else reached(row, 3)}".rstrip()
 
 
-def _outcome(row: dict) -> str:
-    if row.get("error"):
-        return failure(row["error"])
-    return "; ".join(
-        f"{r['title']}, {r['protocol'].replace('_', ' ')} {100 * r['metrics']['accuracy']:.1f} %"
-        for r in row.get("results", [])
-    )
+def reached(row: dict, most: int | None = None) -> str:
+    """The results of a run, five folds before the seed split and the best first; of more than `most` the rest is counted."""
+    results = sorted(row.get("results", []), key=lambda r: (r["protocol"], -r["metrics"]["accuracy"]))
+    said = [f"{r['title']}, {r['protocol'].replace('_', ' ')} {100 * r['metrics']['accuracy']:.1f} %" for r in results]
+    return "; ".join(said[:most] + ([f"and {len(said) - most} more"] if most and len(said) > most else []))
 
 
 def failure(error: dict) -> str:
@@ -99,7 +97,7 @@ def table(following: Following) -> Table:
         numbers = [clock(row["seconds"]) if "seconds" in row else "", f"{row['peak_gb']:.1f}" if row.get("peak_gb") else ""]
         state = f"[{_COLOURS[row['state']]}]{row['state']}[/]"
         shown.add_row(
-            escape(row["name"]), state, *numbers, str(row.get("tries", "")), escape("" if row.get("error") else _outcome(row))
+            escape(row["name"]), state, *numbers, str(row.get("tries", "")), escape("" if row.get("error") else reached(row, 3))
         )
     return shown
 
@@ -140,7 +138,7 @@ def write_csv(following: Following, path: str) -> None:
         }
         taken = {name: row.get(name) for name in ("seconds", "peak_gb", "tries", "worker", "started_at")}
         ended = {
-            "results": "" if row.get("error") else _outcome(row),
+            "results": "" if row.get("error") else reached(row),
             "error": failure(row["error"]) if row.get("error") else "",
         }
         writer.writerow(about | job.parameters | taken | ended)

@@ -13,6 +13,7 @@ import yaml
 from tiny_notebooks import write_notebook
 
 from helpers.batches.grid import read_grid
+from helpers.batches.report import reached, told
 from helpers.config import PROJECT
 
 
@@ -164,3 +165,13 @@ def test_the_cells_of_a_fold_need_no_other(name):
     keeps = {"04_seqcls_lora": "save_fold", "06_setfit": "keep_setfit"}
     assert any(keeps[name] in cell.source for cell in notebook.cells)
     test_notebooks.test_every_name_is_bound_before_it_is_read(notebook)
+
+
+def test_a_run_of_many_results_is_told_in_one_line_the_best_first():
+    """06 stores some forty; each was named on the screen."""
+    of = [("five_fold", 0.6), ("five_fold", 0.7), ("seed_split", 0.9), ("seed_split", 0.8), ("five_fold", 0.65)]
+    row = {"name": "06", "seconds": 61}
+    row["results"] = [{"title": f"{a:.0%}", "protocol": p, "metrics": {"accuracy": a}} for p, a in of]
+    best = "70%, five fold 70.0 %; 65%, five fold 65.0 %; 60%, five fold 60.0 %"
+    assert told(row) == f"06  1:01  {best}; and 2 more"
+    assert reached(row) == f"{best}; 90%, seed split 90.0 %; 80%, seed split 80.0 %"
