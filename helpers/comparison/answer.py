@@ -22,6 +22,8 @@ from helpers.comparison.tables import (
 
 USE = "python -m helpers.takeaway classify --model checkpoints/{profile}/classifiers/{which} stories.csv --out genres.csv"
 """The command that classifies a table with a saved classifier."""
+SAVED = {"fused": "accurate", "fused_fast": "fast", "fused_fast_int8": "fast"}
+"""Approaches that 06 saves as classifiers to take away, and the name of each there."""
 
 
 def _listed(names: list[str], most: int = 3) -> str:
@@ -80,8 +82,14 @@ def _cost(store: Store, best: dict, results: list[dict]) -> str:
     if fast and latency(fast, results) and fast["protocol"] == best["protocol"]:
         t = paired_test(fast["predictions"], best["predictions"])
         line += f"; **{short_title(fast)}** takes {number(latency(fast, results))} ms and gives up {points(-t['difference']).lstrip('+')} points"
-    which = "accurate" if not fast or fast["approach"] != best["approach"] else "fast"
-    return f"{line}. Use it: `{USE.format(profile=store.profile, which=which)}`"
+    saved = next((r for r in by_protocol(results, best["protocol"]) if r["approach"] in SAVED), None)
+    if saved is None:
+        return f"{line}. 06 saves classifiers that can be taken away."
+    command = f"`{USE.format(profile=store.profile, which=SAVED[saved['approach']])}`"
+    if saved["approach"] == best["approach"]:
+        return f"{line}. Use it: {command}"
+    behind = points(paired_test(best["predictions"], saved["predictions"])["difference"]).lstrip("+")
+    return f"{line}. The best one to take away is **{short_title(saved)}**, {behind} points behind: {command}"
 
 
 def which_to_use(store: Store, results: list[dict], kept: pd.DataFrame) -> pd.DataFrame:
