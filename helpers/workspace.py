@@ -96,7 +96,7 @@ def _tell_in_notebooks() -> None:
 
     def show(shell, kind, error, trace, tb_offset=None):
         try:
-            for root in _opened:
+            for root in list(_opened)[-1:]:  # the one that was opened last
                 check(root)
         except DriveGone as gone:
             kind, error, trace = DriveGone, gone, None

@@ -126,21 +126,24 @@ def test_a_journal_that_is_open_when_drive_goes_takes_no_row(run):
     assert len((elsewhere / journal.path.name).read_text().splitlines()) == 1
 
 
-READS_A_LIBRARY = """
-import sys
+OPENS = """
+import shutil, sys
 from pathlib import Path
 sys.path.insert(0, PROJECT)
 from helpers import workspace
 folder = Path(WORKSPACE)
+workspace.open_workspace(folder / "before")
+shutil.rmtree(folder / "before")
 workspace.open_workspace(folder)
 """
+"""A workspace, after another one that is no longer there; nobody works in that one."""
 
 
 @pytest.mark.parametrize("gone", [True, False])
 def test_a_cell_that_fails_while_drive_is_gone_says_so_in_whatever_words_a_library_failed(tmp_path, gone):
     moves = "folder.rename(folder.with_name('elsewhere'))" if gone else ""
     notebook = write_notebook(
-        tmp_path / "a.ipynb", "WORKSPACE = PROJECT = ''", READS_A_LIBRARY, moves, "raise ValueError('No weights in here')"
+        tmp_path / "a.ipynb", "WORKSPACE = PROJECT = ''", OPENS, moves, "raise ValueError('No weights in here')"
     )
     values = {"WORKSPACE": str(tmp_path / "ws"), "PROJECT": str(PROJECT)}
     with pytest.raises(execution.NotebookFailed) as failed:
