@@ -60,7 +60,7 @@ def open_workspace(folder: Path) -> dict:
         marker["id"] = uuid.uuid4().hex
         write_json(folder / MARKER, marker)
     _opened[folder] = marker["id"]
-    _tell_in_notebooks()
+    _tell_in_notebooks(folder)
     for path in folder.rglob(f"*{_UNFINISHED}"):
         process = path.name.removesuffix(_UNFINISHED).rpartition(".")[2]
         if path.is_file() and not (process.isdigit() and psutil.pid_exists(int(process))):
@@ -90,14 +90,13 @@ def _id_of(root: Path) -> str | None:
         return None
 
 
-def _tell_in_notebooks() -> None:
+def _tell_in_notebooks(folder: Path) -> None:
     """Have a notebook's cell that fails while the workspace is gone say so, whatever library was just reading there, in whatever words."""
     from IPython import get_ipython
 
     def show(shell, kind, error, trace, tb_offset=None):
         try:
-            for root in list(_opened)[-1:]:  # the one that was opened last
-                check(root)
+            check(folder)
         except DriveGone as gone:
             kind, error, trace = DriveGone, gone, None
         shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
