@@ -158,20 +158,13 @@ _SETFIT = {
     "column": _one_of("text", "text_clean"),
     "titles": _whole(0),
     "reads": Rule(
-        "a list of 'opening', 'whole', 'ends', 'title' and 'titled', or 0 (none)",
-        lambda v: (
-            _is_zero(v)
-            or (isinstance(v, (list, tuple)) and set(map(str, v)) <= {"opening", "whole", "ends", "title", "titled"})
-        ),
+        "a list of 'opening', 'whole', 'ends' and 'title', or 0 (none)",
+        lambda v: _is_zero(v) or (isinstance(v, (list, tuple)) and set(map(str, v)) <= {"opening", "whole", "ends", "title"}),
     ),
     "num_epochs": _whole(1),
     "num_iterations": _whole(1),
     "batch_size": _whole(2),
     "body_learning_rate": _NUMBER,
-    "lora": Rule(
-        "settings of peft.LoraConfig such as {'r': 16, 'lora_alpha': 32}, or 0 (all weights learn)",
-        lambda v: _is_zero(v) or _is_change(v),
-    ),
 }
 _TAKEN = {"task_type", "peft_type", "output_dir", "seed", "report_to", "show_progress_bar", "save_strategy", "use_amp"}
 """Of the libraries' settings those that are not a trial's to change."""

@@ -28,12 +28,10 @@ KINDS = (COMBINED, SETFIT, HEAD, INSTRUCTED, FROZEN_LLM, ENCODER, WORDS, UNTRAIN
 """Kinds of approaches, in the order of figures."""
 
 APPROACHES = {
-    "fused_large": Approach("accurate + SetFit (large)", COMBINED, "06", always=False),
     "fused_setfit": Approach("accurate + SetFit (tuned)", COMBINED, "06"),
     "fused": Approach("accurate, words + large encoder + LLM", COMBINED, "06"),
     "fused_fast": Approach("fast, words + encoder on the opening", COMBINED, "06"),
     "fused_fast_int8": Approach("fast, encoder in 8 bits", COMBINED, "06"),
-    "setfit_large": Approach("SetFit (large encoder, LoRA)", SETFIT, "06", always=False),
     "setfit_tuned": Approach("SetFit (tuned)", SETFIT, "06"),
     "setfit_seed": Approach("SetFit (seed)", SETFIT, "06"),
     "seqcls_lora_tuned": Approach("LLM + head, LoRA (tuned)", HEAD, "04"),

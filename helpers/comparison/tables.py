@@ -12,7 +12,7 @@ from helpers.config import DATA
 ROWS = {
     "best": (),
     "fast": ("fused_fast", "fused_fast_int8"),
-    "SetFit, tuned": ("setfit_large", "setfit_tuned"),
+    "SetFit, tuned": ("setfit_tuned",),
     "SetFit, as the seed ran it": ("setfit_seed",),
     "LLM + head, LoRA": ("seqcls_lora_tuned",),
     "LLM instructed, LoRA": ("instruct_lora_tuned", "instruct_lora_tuned_qa"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import json
 import logging
@@ -29,11 +28,11 @@ from helpers.training import Training
 from helpers.workspace import whole_files
 
 
-def encoder_to_tune(run: Run, name: str | None = None, tokens: int | None = None) -> tuple:
-    """An encoder, the profile's where no name is given, cut to the tokens that SetFit reads, and the name to print."""
-    encoder, label = load_encoder(run, name)
-    encoder.max_seq_length = min(encoder.max_seq_length, tokens or run.profile.setfit_tokens)
-    return encoder, label
+def encoder_to_tune(run: Run) -> tuple:
+    """The profile's encoder, cut to the tokens that SetFit reads, and its name."""
+    encoder, name = load_encoder(run)
+    encoder.max_seq_length = min(encoder.max_seq_length, run.profile.setfit_tokens)
+    return encoder, name
 
 
 class SetFit(BaseEstimator):
@@ -81,17 +80,7 @@ class SetFit(BaseEstimator):
 
 
 @keeps_random_state
-def train_setfit(
-    run: Run,
-    encoder,
-    label: str,
-    texts: list[str],
-    genres: list[str],
-    *,
-    lora: dict | None = None,
-    resume: bool | None = None,
-    **settings,
-):
+def train_setfit(run: Run, encoder, label: str, texts: list[str], genres: list[str], *, resume: bool | None = None, **settings):
     """Train a SetFit classifier (Tunstall et al., 2022): contrastive pairs for the encoder, then a logistic head.
 
     A run that was cut off continues from its last checkpoint; a finished one is loaded.
@@ -101,8 +90,6 @@ def train_setfit(
         encoder: `SentenceTransformer`, changed in place.
         label: its name.
         texts, genres: the training set.
-        lora: of `peft.LoraConfig`, where small matrices beside all linear layers of the encoder learn in place of its weights, and they alone are kept.
-            None: all weights learn.
         resume: see `Training`.
         **settings: of `setfit.TrainingArguments`, such as `num_iterations`. `loss="SupConLoss"` compares all stories of a batch with each
             other (Khosla et al., 2020) instead of drawing pairs, so that a story is read once an epoch.
@@ -120,13 +107,8 @@ def train_setfit(
         "examples": hashlib.sha256(json.dumps([texts, genres]).encode()).hexdigest(),
         "settings": {name: str(value) for name, value in settings.items()},
     }
-    if prompt := encoder.prompts.get(
-        encoder.default_prompt_name or ""
-    ):  # its trainer does not put it before the texts, `encode` does
-        texts = [prompt + text for text in texts]
-    if lora:
-        recipe["lora"] = lora
-        _put_beside(encoder, lora, run.seed)
+    if prompt := encoder.prompts.get(encoder.default_prompt_name or ""):
+        texts = [prompt + text for text in texts]  # the trainer does not put it before them, `encode` does
     whole_batches = settings.get("loss") == "SupConLoss"
     # At least two stories of a genre in every batch; SetFit 1.2 means to ask for that itself, but never does.
     sampler = "group_by_label"
@@ -136,7 +118,7 @@ def train_setfit(
         recipe["mixed precision"] = "each step"  # earlier ones were trained on copies of the first step's weights
     training = Training(run, "setfit", recipe, resume=resume)
     if training.finished:
-        model = load_setfit(training.folder / "model", run.device, encoder if lora else None)
+        model = load_setfit(training.folder / "model", run.device)
         return model, training.cost, training.folder.name
     arguments = TrainingArguments(
         output_dir=str(training.folder),
@@ -153,8 +135,6 @@ def train_setfit(
         trainer = Trainer(model=model, args=arguments, train_dataset=Dataset.from_dict({"text": texts, "label": places}))
     if whole_batches:
         trainer.st_trainer.args.batch_sampler = sampler
-    if lora:  # its own way loads a whole model
-        trainer.st_trainer._load_from_checkpoint = functools.partial(_load_lora, encoder)
     # SetFit's trainer cannot be told to resume, the one inside it can.
     with measure() as cost, training.following(trainer.st_trainer):
         with mock.patch.object(encoder, "default_prompt_name", None):
@@ -185,31 +165,12 @@ def _mixed_precision(dtype: torch.dtype):
             os.environ[name] = before
 
 
-def _put_beside(encoder, lora: dict, seed: int) -> None:
-    """Freeze an encoder, and put LoRA matrices that can learn beside all linear layers of its transformer."""
-    from peft import LoraConfig, get_peft_model
-
-    torch.manual_seed(seed)
-    encoder.requires_grad_(False)
-    (name,) = (name for name, module in encoder[0].named_children() if module is encoder[0].auto_model)
-    setattr(encoder[0], name, get_peft_model(encoder[0].auto_model, LoraConfig(target_modules="all-linear", **lora)))
-
-
-def _load_lora(encoder, folder: Path) -> None:
-    """Give LoRA matrices the weights that sentence-transformers saved of them in a folder."""
-    from peft import set_peft_model_state_dict
-    from safetensors.torch import load_file
-
-    set_peft_model_state_dict(encoder[0].auto_model, load_file(Path(folder) / "adapter_model.safetensors"))
-
-
-def load_setfit(folder: Path, device, adapted=None):
+def load_setfit(folder: Path, device):
     """Load a saved SetFit model, as `SetFitModel.from_pretrained` does, without running what a pickle might hold.
 
     Args:
         folder: holds it.
         device: for its encoder.
-        adapted: where LoRA matrices were tuned, the encoder that has such matrices and takes these weights.
 
     Raises:
         ValueError: the head's file holds something other than a logistic regression.
@@ -218,11 +179,7 @@ def load_setfit(folder: Path, device, adapted=None):
     from setfit import SetFitModel
 
     labels = json.loads((folder / "config_setfit.json").read_text(encoding="utf-8"))["labels"]
-    if adapted is None:
-        body = SentenceTransformer(str(folder), device=str(device), trust_remote_code=False)
-    else:
-        body = adapted
-        _load_lora(body, folder)
+    body = SentenceTransformer(str(folder), device=str(device), trust_remote_code=False)
     with open(folder / "model_head.pkl", "rb") as file:
         return SetFitModel(
             model_body=body, model_head=_HeadReader("", file, ensure_native_byte_order=False).load(), labels=labels

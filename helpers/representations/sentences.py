@@ -95,7 +95,7 @@ class Windows(TransformerMixin, BaseEstimator):
 
     Args:
         run, encoder, label, keep: see `embed`.
-        reads: the parts, see `columns_read`.
+        reads: the parts: any of `READS`, and `title`.
     """
 
     def __init__(self, run: Run, encoder, label: str, reads=("opening", "whole", "title"), keep: bool = True):

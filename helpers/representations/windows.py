@@ -8,8 +8,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from helpers.representations.lexical import with_title
-
 READS = {
     "whole": lambda windows: windows,
     "opening": lambda windows: windows[:1],
@@ -23,17 +21,9 @@ def columns_read(table: pd.DataFrame, reads: tuple[str, ...]) -> list[tuple[list
 
     Args:
         table: story table.
-        reads: any of `READS` for the text; `title`; and `titled`, the opening of the text with the title before it.
+        reads: any of `READS` for the text, and `title`.
     """
-    return [_column_read(table, part) for part in reads]
-
-
-def _column_read(table: pd.DataFrame, part: str) -> tuple[list[str], str]:
-    if part == "title":
-        return table["title"].tolist(), "whole"
-    if part == "titled":
-        return with_title(table, 1), "opening"
-    return table["text"].tolist(), part
+    return [(table["title"].tolist(), "whole") if part == "title" else (table["text"].tolist(), part) for part in reads]
 
 
 def mean_vector(vectors: np.ndarray) -> np.ndarray:

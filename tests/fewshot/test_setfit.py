@@ -35,12 +35,9 @@ def three_genres(sample):
 
 PAIRS = {"num_iterations": 1, "num_epochs": 1, "batch_size": 8}
 WHOLE_BATCHES = {"loss": "SupConLoss", "num_epochs": 2, "batch_size": 8}
-LORA = WHOLE_BATCHES | {"lora": {"r": 8, "lora_alpha": 16}, "body_learning_rate": 1e-3}
 
 
-@pytest.mark.parametrize(
-    "settings, reads", [(PAIRS, ()), (WHOLE_BATCHES, ()), (WHOLE_BATCHES, ("opening", "title")), (LORA, ())]
-)
+@pytest.mark.parametrize("settings, reads", [(PAIRS, ()), (WHOLE_BATCHES, ()), (WHOLE_BATCHES, ("opening", "title"))])
 def test_setfit_learns_moves_the_encoder_and_is_not_trained_twice(run, three_genres, settings, reads, capsys):
     train, test = three_genres
     load = lambda: models.load_encoder(run, models.PACKAGED_ENCODER)  # noqa: E731
@@ -108,18 +105,6 @@ def test_setfit_reads_what_its_recipe_says(run, three_genres):
         for column, titles in (("text_clean", 0), ("text", 1))
     )
     assert seed == story.iloc[0]["text_clean"] and titled == f"{story.iloc[0]['title']}. {story.iloc[0]['text']}"
-
-
-def test_lora_leaves_the_weights_alone_and_keeps_nothing_but_its_own(run, encoder, three_genres):
-    model, label = encoder
-    train, _ = three_genres
-    before = {name: weight.clone() for name, weight in model[0].auto_model.state_dict().items()}
-    trained, _, name = train_setfit(run, model, label, train["text"].tolist(), train["genre"].tolist(), **LORA)
-    after = trained.model_body[0].auto_model.get_base_model().state_dict()
-    moved = {name for name, weight in after.items() if "lora_B" in name and weight.abs().max() > 0}
-    assert moved and all(torch.equal(before[n.replace("base_layer.", "")], w) for n, w in after.items() if "lora_" not in n)
-    kept = run.workspace / "training" / name / "model"
-    assert (kept / "adapter_model.safetensors").stat().st_size < 5e6 and not (kept / "model.safetensors").exists()
 
 
 def test_an_encoder_that_wants_a_prompt_is_tuned_behind_it_and_reads_it_once(run, encoder, three_genres, monkeypatch):
@@ -191,9 +176,8 @@ class Killed(Exception):
     [
         ({"num_iterations": 2, "num_epochs": 2, "batch_size": 8}, (3, 5, 11, 12, 17)),  # twelve steps an epoch
         ({"loss": "SupConLoss", "num_epochs": 5, "batch_size": 8}, (2, 4, 5, 11)),  # three
-        (LORA | {"num_epochs": 5}, (2, 4, 5, 11)),
     ],
-    ids=["pairs", "whole batches", "LoRA"],
+    ids=["pairs", "whole batches"],
 )
 def test_a_setfit_that_was_cut_off_again_and_again_ends_as_if_nothing_had_happened(
     run, tmp_path, train_tiny, settings, deaths, capsys
