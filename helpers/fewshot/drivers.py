@@ -7,6 +7,7 @@ workspace's cache where 06 has left them; `results/learning_curve/` keeps what w
 from __future__ import annotations
 
 import argparse
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -111,24 +112,22 @@ def _settings(run: Run, table: pd.DataFrame, encoder, label: str):
         of = table if value is None else table.assign(text=_cut(encoder, table["text"].tolist(), value))
         fits = {name: judged_by(parts, of) for name, parts in built().items() if name != FAST}
         yield "tokens read", "all" if value is None else f"{value:,}", fits
-    parts, _ = build_parts(run)
-    names = variants(parts)
+    build = functools.cache(lambda: build_parts(run)[0])  # its models are large: loaded where something is left to measure
     for seed in dict.fromkeys((run.seed, *SEEDS)):
         of, _ = stories.add_split_and_folds(table, seed)
 
         def rows_for(ids, of=of) -> pd.DataFrame:
             return training_set(run, of, ids, ("original", "paraphrase", "synthetic", "description"))
 
-        def on_drawn(of_names: list[str], of=of, rows_for=rows_for) -> Callable[[int], pd.DataFrame]:
-            fused = {name: parts[name] for name in of_names}
-            return lambda fold: _judge(fused, of, fold, None, run.seed, rows_for)
+        def on_drawn(variant: str, of=of, rows_for=rows_for) -> Callable[[int], pd.DataFrame]:
+            def judge(fold: int) -> pd.DataFrame:
+                parts = build()
+                return _judge({name: parts[name] for name in variants(parts)[variant]}, of, fold, None, run.seed, rows_for)
 
-        yield (
-            DRAWN,
-            str(seed),
-            {WORDS: judged_by(built()[WORDS], of)}
-            | {name: on_drawn(names[variant]) for name, variant in ((FAST, "fast"), (ACCURATE, "accurate"))},
-        )
+            return judge
+
+        fused = {FAST: on_drawn("fast"), ACCURATE: on_drawn("accurate")}
+        yield DRAWN, str(seed), {WORDS: judged_by(built()[WORDS], of)} | fused
 
 
 def _cut(encoder, texts: list[str], tokens: int) -> list[str]:
