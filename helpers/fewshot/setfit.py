@@ -46,6 +46,7 @@ class SetFit(BaseEstimator):
 
     Attributes:
         classes_: genres, the columns of every score.
+        fitted: where the recipe has `reads`, the pipeline of what it reads and the head.
         model: the `setfit.SetFitModel`.
         encoder_name: of the encoder before it was tuned.
         cost: of tuning the encoder.
@@ -61,7 +62,7 @@ class SetFit(BaseEstimator):
         self.model, self.cost, folder = train_setfit(self.run, encoder, self.encoder_name, texts, genres.tolist(), **settings)
         self.classes_, self._label = np.array(self.model.labels), f"{self.encoder_name} {folder}"
         if self.recipe["reads"]:
-            self._head = self._reader(keep=True).fit(rows, genres)[-1]
+            self.fitted = self._reader(keep=True).fit(rows, genres)
         return self
 
     def _reader(self, keep: bool) -> Pipeline:
@@ -74,7 +75,7 @@ class SetFit(BaseEstimator):
     def predict_proba(self, judged: pd.DataFrame, keep: bool = True) -> np.ndarray:
         """Probabilities of the genres: float array (stories, genres). `keep`: see `helpers.representations.sentences.embed`."""
         if self.recipe["reads"]:
-            return self._head.predict_proba(self._reader(keep)[0].transform(judged))
+            return self.fitted[1:].predict_proba(self._reader(keep)[0].transform(judged))
         with self.run.autocast(), torch.inference_mode():
             return np.asarray(self.model.predict_proba(self.texts(judged), as_numpy=True, show_progress_bar=False), dtype=float)
 

@@ -1,6 +1,6 @@
 """Confidence that means something: probabilities fitted to held-out stories, how far they can be trusted, and when to say nothing.
 
-All of it is fitted on probabilities of stories that the model was fitted without (the inner folds of `FusedClassifier`).
+All of it is fitted on probabilities of stories that the model was fitted without: the inner folds of `FusedClassifier`, or the five folds of one that has none.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Calibration:
     Attributes:
         method: of `METHODS`, the one that won on log loss.
         parameters: of the method.
-        loss: log loss of each method on held-out parts of the inner folds, in nats.
+        loss: log loss of each method on stories that neither it nor the model was fitted on, in nats.
     """
 
     method: str
@@ -52,7 +52,7 @@ class Calibration:
 
     def __str__(self) -> str:
         losses = ", ".join(f"{method} {loss:.3f}" for method, loss in self.loss.items())
-        return f"calibration: {self.method} (log loss on inner folds: {losses})"
+        return f"calibration: {self.method} (log loss on held-out stories: {losses})"
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Calibrated probabilities (stories, genres)."""
@@ -161,10 +161,23 @@ def on_inner_folds(fused, right: float = 0.9) -> tuple[Calibration, dict | None]
         fused: a fitted `FusedClassifier`.
         right: see `threshold_for`.
     """
-    logits = logits_of(fused.combine(fused.inner))
-    calibration = calibrate(logits, fused.truth, fused.seed)
-    probabilities = calibration.probabilities(logits)
-    return calibration, threshold_for(probabilities.max(axis=1), probabilities.argmax(axis=1) == fused.truth, right)
+    return on_held_out(fused.combine(fused.inner), fused.truth, right, fused.seed)
+
+
+def on_held_out(
+    probabilities: np.ndarray, truth: np.ndarray, right: float = 0.9, seed: int = 42
+) -> tuple[Calibration, dict | None]:
+    """Calibration on probabilities (stories, genres) of stories that the model was fitted without, and the confidence from which on it is right so often.
+
+    Args:
+        probabilities: see `logits_of`.
+        truth, seed: see `calibrate`.
+        right: see `threshold_for`.
+    """
+    logits = logits_of(probabilities)
+    calibration = calibrate(logits, truth, seed)
+    after = calibration.probabilities(logits)
+    return calibration, threshold_for(after.max(axis=1), after.argmax(axis=1) == truth, right)
 
 
 def of_judged(fused, scores: dict[str, np.ndarray], judged: pd.DataFrame) -> pd.DataFrame:
@@ -179,13 +192,34 @@ def of_judged(fused, scores: dict[str, np.ndarray], judged: pd.DataFrame) -> pd.
         DataFrame with the columns `story_id`, `right`, `before`, `after` (confidence), `loss before`, `loss after` (nats, of the right genre),
         and `sure`: whether it stands above the threshold that was right 9 times of 10 on the training stories.
     """
-    calibration, sure = on_inner_folds(fused)
-    before = fused.combine(scores)
+    truth = judged["genre"].map(fused.genres.index).to_numpy()
+    return _how_sure(judged["story_id"], truth, fused.combine(scores), *on_inner_folds(fused))
+
+
+def over_folds(table: pd.DataFrame, probabilities: pd.DataFrame, seed: int = 42) -> pd.DataFrame:
+    """As `of_judged`, for a classifier that has no inner folds: a fold's stories are calibrated on those of the other folds.
+
+    Args:
+        table: story table with `fold`.
+        probabilities: of every story, by a model that never saw it, a column a genre; the index is the story's id.
+    """
+    found, genres = [], list(probabilities)
+    for fold in sorted(table["fold"].unique()):
+        (other, its_truth), (held, truth) = (
+            (probabilities.loc[some["story_id"]].to_numpy(), some["genre"].map(genres.index).to_numpy())
+            for some in (table[table["fold"] != fold], table[table["fold"] == fold])
+        )
+        ids = table.loc[table["fold"] == fold, "story_id"]
+        found.append(_how_sure(ids, truth, held, *on_held_out(other, its_truth, seed=seed)))
+    return pd.concat(found, ignore_index=True)
+
+
+def _how_sure(ids, truth: np.ndarray, before: np.ndarray, calibration: Calibration, sure: dict | None) -> pd.DataFrame:
     after = calibration.probabilities(logits_of(before))
-    place = (np.arange(len(judged)), judged["genre"].map(fused.genres.index).to_numpy())
+    place = (np.arange(len(truth)), truth)
     return pd.DataFrame(
         {
-            "story_id": judged["story_id"].to_numpy(),
+            "story_id": np.asarray(ids),
             "right": before.argmax(axis=1) == place[1],
             "before": before.max(axis=1),
             "after": after.max(axis=1),

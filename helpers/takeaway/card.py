@@ -180,7 +180,9 @@ def _results(told: dict, dataset: dict) -> list[str]:
 
 def _confidence(config: dict) -> list[str]:
     calibration, sure, figures = config["calibration"], config["sure"], config["about"].get("confidence")
-    lines = [f"Probabilities are calibrated on inner folds of the training set: {calibration['method']}."]
+    lines = [
+        f"Probabilities are calibrated on stories of the training set, each scored by a fit without it: {calibration['method']}."
+    ]
     if figures:
         lines.append(
             f"Over the five folds the expected calibration error is {figures['ece_before']:.3f} before and {figures['ece_after']:.3f} after, "
@@ -188,7 +190,7 @@ def _confidence(config: dict) -> list[str]:
         )
     if sure:
         lines.append(
-            f"From a confidence of {sure['threshold']:.2f} on it was right 9 times of 10 on inner folds ({sure['coverage']:.0%} of the stories)."
+            f"From a confidence of {sure['threshold']:.2f} on it was right 9 times of 10 on them ({sure['coverage']:.0%} of the stories)."
         )
     if figures and figures["sure_accuracy"] is not None:
         lines.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,8 @@ from tqdm.auto import tqdm
 
 from helpers.representations.scores import decision_scores
 from helpers.takeaway import storage, texts
-from helpers.takeaway.calibration import Calibration, on_inner_folds
-from helpers.takeaway.readers import reader_of
+from helpers.takeaway.calibration import Calibration, on_held_out, on_inner_folds
+from helpers.takeaway.readers import OnnxWindows, base_model, reader_of
 
 BATCH = 32
 """Texts that are read at once."""
@@ -87,6 +87,35 @@ class GenreClassifier:
         classifier = cls(fused.genres, parts, calibration, texts.Usual(0, 0.0), sure, about or {})
         classifier.usual = texts.Usual.of(train["text"].tolist(), classifier.vocabulary)
         return classifier
+
+    def pooled_with(
+        self, setfit, name: str, table: pd.DataFrame, probabilities: pd.DataFrame, about: dict | None = None
+    ) -> GenreClassifier:
+        """This classifier and a tuned SetFit with an equal say, as `fewshot.log_pool` gives them; the tuned encoder comes with it.
+
+        Args:
+            setfit: a `fewshot.SetFit` with `reads`, fitted on the stories that this classifier was fitted on.
+            name: of its part.
+            table: these stories.
+            probabilities: what the two, pooled, said of each of them when fitted without it: index the story's id, a column a genre. The
+                probabilities are calibrated on them.
+            about: see `of`.
+
+        Raises:
+            ValueError: SetFit does not know all labels.
+        """
+        from helpers.representations.int8 import export
+
+        labels = self.classes_.tolist()
+        if list(setfit.fitted.classes_) != labels:
+            raise ValueError(f"SetFit was fitted on {len(setfit.fitted.classes_)} of {len(labels)} labels.")
+        reader = OnnxWindows(export(setfit.model.model_body), setfit.recipe["reads"], base_model(setfit.encoder_name))
+        # The logarithms of both probabilities, half of each. Of two labels, a regression's scores lie twice as far apart as they do.
+        parts = {kept: replace(part, weight=part.weight / 2) for kept, part in self.parts.items()}
+        parts[name] = Part(reader, setfit.fitted[1:], 0.5, 0.0, 1.0 if len(labels) > 2 else 2.0)
+        truth = table["genre"].map(labels.index).to_numpy()
+        calibration, sure = on_held_out(probabilities.loc[table["story_id"], labels].to_numpy(), truth)
+        return GenreClassifier(labels, parts, calibration, self.usual, sure, about or {})
 
     def predict(self, texts_, titles=None, progress: bool = False) -> np.ndarray:
         """The likeliest label of each text: array of strings (texts,). See `predict_proba` for the arguments."""

@@ -5,11 +5,12 @@ Written for: encoders that silently read the first 256 word pieces of a 1,200-pi
 
 import numpy as np
 import pytest
+import torch
 from tokenizers.processors import TemplateProcessing
 
 from helpers import models
 from helpers.representations import lexical, sentences
-from helpers.representations.int8 import Int8Encoder
+from helpers.representations.int8 import Int8Encoder, export
 from helpers.representations.lexical import with_title
 from helpers.representations.scores import decision_scores
 from helpers.representations.sentences import embed, encode
@@ -59,6 +60,7 @@ def test_8_bits_keep_the_direction_of_every_vector_whatever_stands_beside_it(run
     assert cosines.mean() > 0.98 and cosines[:-2].min() > 0.95
     assert not np.allclose(vectors, whole, atol=1e-3)  # it is another encoder
     assert (small.encode(texts[3:5]) == vectors[3:5]).all()
+    np.testing.assert_allclose(export(model).encode(texts[:-2]), whole[:-2], atol=1e-4 if run.dtype == torch.float32 else 0.02)
     assert model.max_seq_length == 256
 
 

@@ -52,6 +52,24 @@ def test_errors_among_the_sure_ones_are_answered_where_they_are():
     assert error < error_before / 2 and (after.max(axis=1) > 0.95).mean() < (before.max(axis=1) > 0.95).mean() / 2
 
 
+def test_a_fold_is_calibrated_on_the_other_folds_alone():
+    logits, truth = scores(count=1000, temperature=3.0)
+    names = list("abcdefgh")
+    table = pd.DataFrame(
+        {"story_id": [f"s{n}" for n in range(1000)], "genre": np.array(names)[truth], "fold": np.arange(1000) % 5}
+    )
+    probabilities = pd.DataFrame(softmax(logits, axis=1), table["story_id"], names).sample(frac=1, random_state=0)
+    found = calibration.over_folds(table, probabilities).set_index("story_id")
+    assert set(found.index) == set(table["story_id"]) and found["loss after"].mean() < found["loss before"].mean() - 0.3
+    assert (found.loc[table["story_id"], "right"].to_numpy() == (logits.argmax(axis=1) == truth)).all()
+    first = table["fold"] == 0
+    other = table.assign(genre=np.where(first, np.roll(table["genre"], 7), table["genre"]))
+    again = calibration.over_folds(other, probabilities).set_index("story_id")
+    ids = table.loc[first, "story_id"]
+    assert (again.loc[ids, "after"] == found.loc[ids, "after"]).all(), "its own genres have no say in how sure it is"
+    assert not (again["after"] == found["after"]).all(), "those of the others have"
+
+
 @pytest.mark.parametrize("method", calibration.METHODS)
 def test_every_method_gives_probabilities_whatever_the_scores(method):
     function, begin = calibration.METHODS[method]
