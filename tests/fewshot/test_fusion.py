@@ -154,4 +154,4 @@ def test_nothing_of_held_out_stories_reaches_what_is_fitted(run, sample):
     load = lambda: models.load_encoder(run, models.PACKAGED_ENCODER)  # noqa: E731
     tuned, tuned_again = (SetFit(run, load, recipe).fit(table, table["genre"]) for table in (rows, rows_again))
     assert tuned._label == tuned_again._label  # its folder is named for a hash of every text and genre that it trains on
-    assert (tuned._head.coef_ == tuned_again._head.coef_).all()
+    assert (tuned.fitted[-1].coef_ == tuned_again.fitted[-1].coef_).all()
