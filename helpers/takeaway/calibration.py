@@ -204,13 +204,14 @@ def over_folds(table: pd.DataFrame, probabilities: pd.DataFrame, seed: int = 42)
         probabilities: of every story, by a model that never saw it, a column a genre; the index is the story's id.
     """
     found, genres = [], list(probabilities)
-    for fold in sorted(table["fold"].unique()):
-        (other, its_truth), (held, truth) = (
-            (probabilities.loc[some["story_id"]].to_numpy(), some["genre"].map(genres.index).to_numpy())
-            for some in (table[table["fold"] != fold], table[table["fold"] == fold])
-        )
-        ids = table.loc[table["fold"] == fold, "story_id"]
-        found.append(_how_sure(ids, truth, held, *on_held_out(other, its_truth, seed=seed)))
+
+    def of(some: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        return probabilities.loc[some["story_id"]].to_numpy(), some["genre"].map(genres.index).to_numpy()
+
+    for fold, held in table.groupby("fold"):
+        calibrated = on_held_out(*of(table[table["fold"] != fold]), seed=seed)
+        before, truth = of(held)
+        found.append(_how_sure(held["story_id"], truth, before, *calibrated))
     return pd.concat(found, ignore_index=True)
 
 
