@@ -1,7 +1,8 @@
 """What drives accuracy, measured over five folds: stories a genre, the title, how much of a story is read; and folds that were drawn anew.
 
 Usage: `python -m helpers.fewshot.drivers --profile cpu` (`make drivers`), after `01_clean` has run with the same profile. Embeddings come from the
-workspace's cache where 06 has left them; `results/learning_curve/` keeps what was predicted, for 07.
+workspace's cache where 06 has left them; `results/learning_curve/` keeps what was predicted, for 07. With `--setfit` (hours on a CPU, after 06) other
+folds also judge the accurate classifier and the tuned SetFit pooled.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from helpers import models, runtime, stories
 from helpers.augmentation.rows import training_set
 from helpers.comparison.drivers import DRAWN, DRIVERS, read_drivers
 from helpers.comparison.metrics import predictions_from_scores
+from helpers.comparison.store import read_result
 from helpers.fewshot.classifiers import build_parts, variants
-from helpers.fewshot.fusion import FusedClassifier
+from helpers.fewshot.fusion import FusedClassifier, log_pool
+from helpers.fewshot.setfit import SetFit, encoder_to_tune
 from helpers.measuring import progress_line
 from helpers.representations import lexical, sentences
 from helpers.representations.scores import decision_scores
@@ -34,9 +37,10 @@ SEEDS = (7, 2026)
 WHOLE, SAME = ("stories a genre", "all"), (("title", "with"), ("tokens read", "all"))
 """The setting that leaves nothing out, and its other names: it is measured once."""
 WORDS, ENCODER, FAST, ACCURATE = "words", "frozen encoder", "fast: words + encoder", "accurate"
+POOLED = "accurate + SetFit (tuned)"
 
 
-def measure_drivers(run: Run, table: pd.DataFrame, facts: dict) -> pd.DataFrame:
+def measure_drivers(run: Run, table: pd.DataFrame, facts: dict, setfit: dict | None = None) -> pd.DataFrame:
     """Judge every story once in each setting, by models that were fitted on the originals of the other folds.
 
     The models are words, the frozen encoder, and both fused (the best that is fitted in minutes). On folds that were drawn anew it is the fast and the
@@ -46,6 +50,7 @@ def measure_drivers(run: Run, table: pd.DataFrame, facts: dict) -> pd.DataFrame:
         run: the running notebook.
         table: story table with `fold`.
         facts: facts of the dataset.
+        setfit: recipe of the `SetFit` that is pooled with the accurate classifier on folds that were drawn anew; None: no encoder is tuned.
 
     Returns:
         See `comparison.drivers.read_drivers`.
@@ -56,7 +61,9 @@ def measure_drivers(run: Run, table: pd.DataFrame, facts: dict) -> pd.DataFrame:
     done = _begun(folder, setting)
     write_json(folder / "facts.json", setting)
     settings = [
-        (study, value, name, fit) for study, value, fits in _settings(run, table, encoder, label) for name, fit in fits.items()
+        (study, value, name, fit)
+        for study, value, fits in _settings(run, table, encoder, label, setfit)
+        for name, fit in fits.items()
     ]
     left = [s for s in settings if not ((done["study"] == s[0]) & (done["value"] == s[1]) & (done["model"] == s[2])).any()]
     begin = time.perf_counter()
@@ -82,7 +89,7 @@ def _begun(folder: Path, setting: dict) -> pd.DataFrame:
     return pd.DataFrame(columns=columns)
 
 
-def _settings(run: Run, table: pd.DataFrame, encoder, label: str):
+def _settings(run: Run, table: pd.DataFrame, encoder, label: str, setfit: dict | None):
     """Yield each study's settings: its name, the value, and by model a function of a fold's number that judges that fold."""
     short, _ = models.load_encoder(run, models.PACKAGED_ENCODER)
     short.max_seq_length = 64
@@ -119,14 +126,19 @@ def _settings(run: Run, table: pd.DataFrame, encoder, label: str):
         def rows_for(ids, of=of) -> pd.DataFrame:
             return training_set(run, of, ids, ("original", "paraphrase", "synthetic", "description"))
 
-        def on_drawn(variant: str, of=of, rows_for=rows_for) -> Callable[[int], pd.DataFrame]:
+        def on_drawn(variant: str, recipe: dict | None = None, of=of, rows_for=rows_for) -> Callable[[int], pd.DataFrame]:
             def judge(fold: int) -> pd.DataFrame:
                 parts = build()
-                return _judge({name: parts[name] for name in variants(parts)[variant]}, of, fold, None, run.seed, rows_for)
+                chosen = {name: parts[name] for name in variants(parts)[variant]}
+                if recipe:
+                    return _judge_pooled(run, chosen, recipe, of, fold, rows_for)
+                return _judge(chosen, of, fold, None, run.seed, rows_for)
 
             return judge
 
         fused = {FAST: on_drawn("fast"), ACCURATE: on_drawn("accurate")}
+        if setfit:
+            fused[POOLED] = on_drawn("accurate", setfit)
         yield DRAWN, str(seed), {WORDS: judged_by(built()[WORDS], of)} | fused
 
 
@@ -156,15 +168,37 @@ def _judge(parts: dict, table: pd.DataFrame, fold: int, size: int | None, seed: 
     return predictions_from_scores(judged, decision_scores(pipeline, judged), list(pipeline.classes_), fold)
 
 
+def _judge_pooled(run: Run, parts: dict, recipe: dict, table: pd.DataFrame, fold: int, rows_for) -> pd.DataFrame:
+    """Predictions for one fold, by fused parts and a SetFit with an equal say, both fitted on what `rows_for` makes of the others' ids."""
+    train, judged = table[table["fold"] != fold], table[table["fold"] == fold]
+    rows = rows_for(train["story_id"])
+    fused = FusedClassifier(parts, run.seed).fit(train, rows_for)
+    tuned = SetFit(run, lambda: encoder_to_tune(run), recipe).fit(rows, rows["genre"])
+    of_both = ((fused.predict_proba(judged), fused.genres), (tuned.predict_proba(judged), tuned.classes_))
+    opinions = [pd.DataFrame(proba, judged["story_id"], genres) for proba, genres in of_both]
+    return predictions_from_scores(judged, log_pool(*opinions), fused.genres, fold)
+
+
 def main() -> None:
     """Measure everything that is not measured yet, and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="cpu")
     parser.add_argument("--workspace")
     parser.add_argument("--llm", help="a Hub name or a folder; by default the profile's")
+    parser.add_argument(
+        "--setfit", action="store_true", help="also tune SetFit for each fold that is drawn anew: hours on a CPU"
+    )
     arguments = parser.parse_args()
     run = runtime.start(arguments.profile, arguments.workspace, llm=arguments.llm)
-    found = measure_drivers(run, *stories.read_stories(run))
+    table, facts = stories.read_stories(run)
+    setfit = None
+    if arguments.setfit:
+        if not (judged := read_result(run, "setfit_tuned", "five_fold", facts)):
+            parser.error(
+                "--setfit repeats the tuned SetFit of 06, which has not judged all five folds here: run 06_setfit with SETFIT_FOLDS = True first."
+            )
+        setfit = judged["settings"]
+    found = measure_drivers(run, table, facts, setfit)
     print(found.round(3).to_string(index=False))
 
 

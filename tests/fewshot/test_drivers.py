@@ -3,11 +3,17 @@
 Written for: claims about titles and lengths that nobody had measured.
 """
 
-import pandas as pd
+import sys
 
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import comparison
 from helpers.comparison.drivers import DRAWN, DRIVERS, drawn_anew, read_drivers
-from helpers.fewshot import drivers
-from helpers.stories import add_split_and_folds
+from helpers.fewshot import Judging, SetFit, drivers, encoder_to_tune, log_pool
+from helpers.representations import lexical
+from helpers.stories import add_split_and_folds, save_stories
 
 
 def test_every_setting_judges_every_story_and_is_measured_once(run, sample, monkeypatch):
@@ -42,3 +48,31 @@ def test_every_setting_judges_every_story_and_is_measured_once(run, sample, monk
     again = drivers.measure_drivers(run, table, facts)
     assert len(judged) == 5 * 3 and again.set_index(["study", "value", "model"])["accuracy"].to_dict() == of.to_dict()
     assert read_drivers(run.workspace / "results", facts | {"sha256": "b" * 64}) is None
+
+
+def test_the_pool_says_on_drawn_folds_what_06_makes_of_both_classifiers(run, sample):
+    table = sample[sample["genre"].isin(sorted(sample["genre"].unique())[:4])].reset_index(drop=True)
+    facts = {"source": "sample", "sha256": "a" * 64, "rows": len(table), "genres": 4}
+    parts = {"words": lexical.word_svm(), "letters": lexical.character_svm()}
+    recipe = {"sources": ["original"], "column": "text", "titles": 1, "reads": ["opening", "title"]}
+    recipe["training"] = {"loss": "SupConLoss", "num_epochs": 1, "batch_size": 16}
+    judging = Judging(run, table, facts)
+    pooled = drivers._judge_pooled(run, parts, recipe, table, 2, judging.rows_for)
+
+    fused = judging.fit_fused(parts, dict.fromkeys([-1, *range(5)], ("original",)))
+    accurate = judging.fused_scores("five_fold", fused).set_index("story_id").loc[pooled["story_id"]]
+    [rows] = [judging.rows_for(fitted_on["story_id"]) for fitted_on, _, fold in judging.protocols["five_fold"] if fold == 2]
+    model = SetFit(run, lambda: encoder_to_tune(run), recipe).fit(rows, rows["genre"])
+    judged = table[table["fold"] == 2]
+    tuned = pd.DataFrame(model.predict_proba(judged), judged["story_id"], model.classes_)
+    expected = comparison.predictions_from_scores(judged, log_pool(accurate, tuned), list(accurate), 2)
+    pd.testing.assert_frame_equal(pooled, expected)
+    assert np.abs(accurate - tuned).to_numpy().max() > 0.05, "two voices that differ"
+
+
+def test_the_pool_is_judged_anew_only_where_06_has_judged_the_tuned_setfit(run, sample, monkeypatch, capsys):
+    save_stories(run, sample, {"source": "sample", "sha256": "a" * 64, "rows": len(sample), "genres": 24})
+    monkeypatch.setattr(sys, "argv", ["drivers", "--profile", "smoke", "--workspace", str(run.workspace), "--setfit"])
+    with pytest.raises(SystemExit):
+        drivers.main()
+    assert "run 06_setfit with SETFIT_FOLDS = True first" in capsys.readouterr().err
