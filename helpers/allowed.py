@@ -122,7 +122,7 @@ ALLOWED: dict[str, Rule] = {
     "FIVE_FOLDS": _FOLDS,
     "QUESTIONS": _whole(0).or_none(),
     "SAVE_MINUTES": Rule("a number of minutes above 0", lambda value: type(value) in (int, float) and value > 0).or_none(),
-    "QA_EXAMPLES": _whole(0),
+    "QA_EXAMPLES": _whole(0).or_none("the profile's, and none with the seed's recipe"),
     "ENCODER": _MODEL,
     "LARGE_ENCODER": _MODEL.or_zero("none"),
     "SETFIT_ITERATIONS": _whole(0).or_none(),
@@ -186,7 +186,9 @@ def _wrong_changes(values: Mapping) -> list[str]:
         if parameter == "TRIALS":
             from peft import LoraConfig as settings
 
-            rules = _LORA | ({} if "QA_EXAMPLES" in values else _HEAD)  # 05_instruct_lora trains no head
+            rules = _LORA | (
+                {"qa_examples": _whole(0)} if "QA_EXAMPLES" in values else _HEAD
+            )  # 05_instruct_lora trains no head
         else:
             from setfit import TrainingArguments as settings
 

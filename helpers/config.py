@@ -53,6 +53,7 @@ class Profile:
         supcon_epochs: passes over the stories where whole batches are contrasted instead of pairs.
         save_minutes: minutes between two checkpoints of a training, what a lost runtime costs at most.
         questions: how many questions about the stories are asked with the adapter on and off.
+        qa_examples: how many about training stories are mixed into instruction tuning.
         genres: use only the first so many genres of the embedded sample; None for all.
         use_augmented: whether SetFit and the baselines train on accepted augmented rows too.
         llm_augmented: whether the LLM approaches do.
@@ -75,6 +76,7 @@ class Profile:
     setfit_epochs: int
     supcon_epochs: int
     questions: int
+    qa_examples: int
     genres: int | None = None
     four_bit: bool = False
     save_minutes: float = 5.0
@@ -101,6 +103,7 @@ PROFILES = {
         setfit_epochs=1,
         supcon_epochs=1,
         questions=9,
+        qa_examples=6,
         genres=6,
         llm_augmented=False,
     ),
@@ -122,6 +125,7 @@ PROFILES = {
         setfit_epochs=2,
         supcon_epochs=4,
         questions=72,
+        qa_examples=100,
     ),
     "t4": Profile(
         name="t4",
@@ -141,6 +145,7 @@ PROFILES = {
         setfit_epochs=2,
         supcon_epochs=4,
         questions=120,
+        qa_examples=100,
     ),
 }
 

@@ -60,7 +60,7 @@ WRONG = [
     ({"FIVE_FOLDS": [5]}, "True, False, or a list of folds such as [0, 3]"),
     ({"SETFIT_FOLDS": "all"}, "True, False, or a list of folds"),
     ({"QUESTIONS": -3}, "a whole number from 0 on"),
-    ({"QA_EXAMPLES": None}, "a whole number from 0 on"),
+    ({"QA_EXAMPLES": 1.5}, "a whole number from 0 on, or None (the profile's, and none with the seed's recipe)"),
     ({"ENCODER": 0}, "a model on the Hugging Face Hub or a folder"),
     ({"SETFIT_ITERATIONS": -1}, "a whole number from 0 on"),
     ({"SAVE_MINUTES": 0}, "a number of minutes above 0"),
@@ -80,6 +80,8 @@ WRONG = [
     ({"TRIALS": [{"epochs": 0}]}, "epochs = 0 is not allowed"),
     ({"TRIALS": [{"reads": ["first"]}]}, "a list of one or more of 'opening', 'mean', 'last'"),
     ({"TRIALS": [{"reads": ["last"]}], "QA_EXAMPLES": 0}, "nothing called 'reads'"),
+    ({"TRIALS": [{"qa_examples": 10}]}, "nothing called 'qa_examples'"),
+    ({"TRIALS": [{"qa_examples": -1}], "QA_EXAMPLES": None}, "qa_examples = -1 is not allowed: a whole number from 0 on"),
     ({"TRIALS": [{"task_type": "CAUSAL_LM"}]}, "nothing called 'task_type'"),
     ({"SETFIT_TRIALS": [{"nonsense": 1}]}, "There are sources, column, titles"),
     ({"SETFIT_TRIALS": [{"output_dir": "x"}]}, "nothing called 'output_dir'"),
@@ -103,12 +105,13 @@ def test_what_a_trial_may_change_is_what_the_training_takes():
     allowed.check({"TRIALS": [{"reads": list(READS)}, {"rank_pattern": {"q_proj": 4}, "init_lora_weights": "pissa"}]})
     allowed.check({"SETFIT_TRIALS": [{"titles": 0, "reads": [], "samples_per_label": 3, "loss": "SupConLoss"}]})
     grid = yaml.safe_load((PROJECT / "grids" / "recorded.yaml").read_text())
-    trials = [part for part in _parts(grid) if isinstance(part, dict) and part.keys() & {"TRIALS", "SETFIT_TRIALS"}]
-    assert trials
-    for part in trials:
-        for name in part.keys() & {"TRIALS", "SETFIT_TRIALS"}:
-            for changes in _lists_of_changes(part[name]):
-                allowed.check({name: changes})
+    parts = [(run["notebook"], part) for run in grid["runs"] for part in _parts(run) if isinstance(part, dict)]
+    trials = [(of, name, part[name]) for of, part in parts for name in part.keys() & {"TRIALS", "SETFIT_TRIALS"}]
+    assert {of for of, *_ in trials} == {"04_seqcls_lora", "05_instruct_lora", "06_setfit"}
+    for of, name, value in trials:
+        beside = {"QA_EXAMPLES": None} if of == "05_instruct_lora" else {}
+        for changes in _lists_of_changes(value):
+            allowed.check({name: changes} | beside)
 
 
 def _parts(value):

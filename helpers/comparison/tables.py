@@ -15,7 +15,7 @@ ROWS = {
     "SetFit, tuned": ("setfit_tuned",),
     "SetFit, as the seed ran it": ("setfit_seed",),
     "LLM + head, LoRA": ("seqcls_lora_tuned",),
-    "LLM instructed, LoRA": ("instruct_lora_tuned", "instruct_lora_tuned_qa"),
+    "LLM instructed, LoRA": ("instruct_lora_tuned_qa", "instruct_lora_tuned"),
     "words": ("tfidf_svm",),
     "untrained": ("instruct_untrained", "zero_shot"),
 }
