@@ -119,7 +119,7 @@ def test_pages_show_what_the_project_says_and_no_debris(pages):
 def test_everything_is_kept_on_drive(pages, machine):
     workspace = machine.drive / "story-genres" / "smoke"
     assert (workspace / "stories.parquet").exists()
-    assert {"seqcls_lora_tuned", "instruct_lora_tuned", "setfit_tuned", "fused_fast", "llm_logreg"} <= {
+    assert {"seqcls_lora_tuned", "instruct_lora_tuned_qa", "setfit_tuned", "fused_fast", "llm_logreg"} <= {
         path.name for path in (workspace / "results").iterdir()
     }
     assert "workspace  story-genres/smoke" in "".join(

@@ -98,7 +98,7 @@ class OfTheSeries:
         wanted = {"tfidf_svm", "encoder_logreg", "llm_logreg", "setfit_tuned"}
         if self.dtype == "bf16":
             wanted |= {"seqcls_lora_tuned"}
-        assert wanted | {"fused_fast", "fused", "fused_setfit"} <= set(found)
+        assert wanted | {"fused_fast", "fused", "fused_setfit", "fused_fast_setfit"} <= set(found)
         for predictions in found.values():
             assert sorted(predictions["story_id"]) == sorted(table["story_id"])
 

@@ -22,7 +22,13 @@ from helpers.comparison.tables import (
 
 USE = "python -m helpers.takeaway classify --model checkpoints/{profile}/classifiers/{which} stories.csv --out genres.csv"
 """The command that classifies a table with a saved classifier."""
-SAVED = {"fused_setfit": "accurate-setfit", "fused": "accurate", "fused_fast": "fast", "fused_fast_int8": "fast"}
+SAVED = {
+    "fused_setfit": "accurate-setfit",
+    "fused": "accurate",
+    "fused_fast_setfit": "fast-setfit",
+    "fused_fast": "fast",
+    "fused_fast_int8": "fast",
+}
 """Approaches that 06 saves as classifiers to take away, and the name of each there."""
 
 
@@ -108,6 +114,9 @@ def which_to_use(store: Store, results: list[dict], kept: pd.DataFrame) -> pd.Da
         return f"{percent(result['metrics']['accuracy'])} ({PROTOCOLS[result['protocol']]}){f', {number(ms)} ms a story' if ms else ''}"
 
     fast = of.get("fast") or (best if best["approach"].startswith("fused_fast") else None)
+    untuned = next(
+        (r for r in by_protocol(results, best["protocol"]) if r["approach"] in ("fused_fast", "fused_fast_int8")), None
+    )
     on_gpu = [r for r in results if "CPU" not in r["facts"]["device"]]
     llms = [r for r in results if kind_of(r["approach"]) in (HEAD, INSTRUCTED)]
     answering = kept[kept["approach"].isin([r["approach"] for r in llms])] if len(kept) else kept
@@ -126,7 +135,7 @@ def which_to_use(store: Store, results: list[dict], kept: pd.DataFrame) -> pd.Da
                 "because": figures(find_best(on_gpu)) if on_gpu else "all of it runs on a CPU",
             },
             {"you have": "room for one LLM that does both tasks", "take": short_title(one_llm) if one_llm else "LLM, instruction LoRA with questions mixed in", "because": says},
-            {"you have": "labels of your own", "take": f"{short_title(fast) if fast else 'fast'}, with STORIES_CSV=your.csv", "because": f"{figures(fast)}; no recipe to tune"},
+            {"you have": "labels of your own", "take": f"{short_title(untuned) if untuned else 'fast'}, with STORIES_CSV=your.csv", "because": f"{figures(untuned)}; no recipe to tune"},
         ]
     )  # fmt: skip
 

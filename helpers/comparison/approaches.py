@@ -30,9 +30,11 @@ KINDS = (COMBINED, SETFIT, HEAD, INSTRUCTED, FROZEN_LLM, ENCODER, WORDS, UNTRAIN
 APPROACHES = {
     "fused_setfit": Approach("accurate + SetFit (tuned)", COMBINED, "06"),
     "fused": Approach("accurate, words + large encoder + LLM", COMBINED, "06"),
+    "fused_fast_setfit": Approach("fast + SetFit (tuned), in 8 bits", COMBINED, "06"),
     "fused_fast": Approach("fast, words + encoder on the opening", COMBINED, "06"),
     "fused_fast_int8": Approach("fast, encoder in 8 bits", COMBINED, "06"),
     "setfit_tuned": Approach("SetFit (tuned)", SETFIT, "06"),
+    "setfit_tuned_int8": Approach("SetFit (tuned), in 8 bits: opening | title", SETFIT, "06", always=False),
     "setfit_seed": Approach("SetFit (seed)", SETFIT, "06"),
     "seqcls_lora_tuned": Approach("LLM + head, LoRA (tuned)", HEAD, "04"),
     "seqcls_lora_seed": Approach("LLM + head, LoRA (seed)", HEAD, "04"),

@@ -11,7 +11,7 @@ from helpers.config import DATA
 
 ROWS = {
     "best": (),
-    "fast": ("fused_fast", "fused_fast_int8"),
+    "fast": ("fused_fast_setfit", "fused_fast", "fused_fast_int8"),
     "SetFit, tuned": ("setfit_tuned",),
     "SetFit, as the seed ran it": ("setfit_seed",),
     "LLM + head, LoRA": ("seqcls_lora_tuned",),

@@ -21,6 +21,7 @@ from sklearn.pipeline import Pipeline
 from helpers.fewshot.sampler import LEAST_SHARE, EveryRow, share_by_label
 from helpers.measuring import measure
 from helpers.models import load_encoder
+from helpers.representations.int8 import Int8Encoder
 from helpers.representations.lexical import with_title
 from helpers.representations.sentences import frozen
 from helpers.runtime import Run, keeps_random_state
@@ -43,6 +44,7 @@ class SetFit(BaseEstimator):
         load_encoder: function without arguments that returns an untouched encoder and its name.
         recipe: `column` (which text) and `titles` (how often the title stands before it) say what is tuned on, `training` how (see
             `train_setfit`), and `reads` what the head sees: parts as `frozen` has them, or none for SetFit's own head on what was tuned on.
+            With `in_8_bits` the tuned encoder reads them as `Int8Encoder` does.
 
     Attributes:
         classes_: genres, the columns of every score.
@@ -62,11 +64,14 @@ class SetFit(BaseEstimator):
         self.model, self.cost, folder = train_setfit(self.run, encoder, self.encoder_name, texts, genres.tolist(), **settings)
         self.classes_, self._label = np.array(self.model.labels), f"{self.encoder_name} {folder}"
         if self.recipe["reads"]:
+            self._body = self.model.model_body
+            if self.recipe.get("in_8_bits"):
+                self._body, self._label = Int8Encoder(self._body), f"{self._label}, int8"
             self.fitted = self._reader(keep=True).fit(rows, genres)
         return self
 
     def _reader(self, keep: bool) -> Pipeline:
-        return frozen(self.run, self.model.model_body, self._label, self.recipe["reads"], keep)
+        return frozen(self.run, self._body, self._label, self.recipe["reads"], keep)
 
     def texts(self, table: pd.DataFrame) -> list[str]:
         """What the encoder is tuned on: each story's text, its title before it where the recipe says so."""

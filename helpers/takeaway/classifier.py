@@ -94,7 +94,7 @@ class GenreClassifier:
         """This classifier and a tuned SetFit with an equal say, as `fewshot.log_pool` gives them; the tuned encoder comes with it.
 
         Args:
-            setfit: a `fewshot.SetFit` with `reads`, fitted on the stories that this classifier was fitted on.
+            setfit: a `fewshot.SetFit` with `reads`, fitted on the stories that this classifier was fitted on; in 8 bits if its recipe says so.
             name: of its part.
             table: these stories.
             probabilities: what the two, pooled, said of each of them when fitted without it: index the story's id, a column a genre. The
@@ -109,7 +109,8 @@ class GenreClassifier:
         labels = self.classes_.tolist()
         if list(setfit.fitted.classes_) != labels:
             raise ValueError(f"SetFit was fitted on {len(setfit.fitted.classes_)} of {len(labels)} labels.")
-        reader = OnnxWindows(export(setfit.model.model_body), setfit.recipe["reads"], base_model(setfit.encoder_name))
+        encoder = export(setfit.model.model_body, in_8_bits=bool(setfit.recipe.get("in_8_bits")))
+        reader = OnnxWindows(encoder, setfit.recipe["reads"], base_model(setfit.encoder_name))
         # The logarithms of both probabilities, half of each. Of two labels, a regression's scores lie twice as far apart as they do.
         parts = {kept: replace(part, weight=part.weight / 2) for kept, part in self.parts.items()}
         parts[name] = Part(reader, setfit.fitted[1:], 0.5, 0.0, 1.0 if len(labels) > 2 else 2.0)

@@ -107,6 +107,17 @@ def test_setfit_reads_what_its_recipe_says(run, three_genres):
     assert seed == story.iloc[0]["text_clean"] and titled == f"{story.iloc[0]['title']}. {story.iloc[0]['text']}"
 
 
+def test_in_8_bits_it_is_the_same_tuning_and_says_nearly_the_same(run, three_genres):
+    train, test = three_genres
+    recipe = {"column": "text", "titles": 1, "reads": ("opening", "title"), "training": WHOLE_BATCHES}
+    load = lambda: models.load_encoder(run, models.PACKAGED_ENCODER)  # noqa: E731
+    whole, small = (SetFit(run, load, recipe | changed).fit(train, train["genre"]) for changed in ({}, {"in_8_bits": True}))
+    assert len(list((run.workspace / "training").iterdir())) == 1 and small.cost == whole.cost
+    of_whole, of_small = whole.predict_proba(test), small.predict_proba(test)
+    assert 0 < np.abs(of_whole - of_small).max() < 0.05
+    np.testing.assert_allclose(small.predict_proba(test.iloc[[0]], keep=False)[0], of_small[0], atol=1e-5)
+
+
 def test_an_encoder_that_wants_a_prompt_is_tuned_behind_it_and_reads_it_once(run, encoder, three_genres, monkeypatch):
     model, label = encoder
     train, test = three_genres

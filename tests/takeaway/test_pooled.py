@@ -21,15 +21,17 @@ RECIPE = {
 SEVERAL, TWO = ["Legal Drama", "Space Opera", "Western"], ["Space Opera", "Western"]
 
 
-@pytest.fixture(scope="module", params=[SEVERAL, TWO], ids=["three labels", "two"])
+@pytest.fixture(scope="module", params=[(SEVERAL, False), (TWO, False), (SEVERAL, True)], ids=["three labels", "two", "8 bits"])
 def voices(request, tmp_path_factory):
     """Words, a tuned SetFit, both fitted on the same stories, and stories that neither saw."""
     run = runtime.start("smoke", str(tmp_path_factory.mktemp("workspace")), dtype="fp32", genres=24)
     table, _ = stories.load_stories(run)
-    table = table[table["genre"].isin(request.param)].reset_index(drop=True)
+    labels, in_8_bits = request.param
+    table = table[table["genre"].isin(labels)].reset_index(drop=True)
     train = table.groupby("genre").head(6)
     fused = FusedClassifier({"words": lexical.word_svm()}).fit(train, lambda ids: train[train["story_id"].isin(ids)])
-    setfit = fewshot.SetFit(run, lambda: models.load_encoder(run, models.PACKAGED_ENCODER), RECIPE).fit(train, train["genre"])
+    recipe = RECIPE | {"in_8_bits": in_8_bits}
+    setfit = fewshot.SetFit(run, lambda: models.load_encoder(run, models.PACKAGED_ENCODER), recipe).fit(train, train["genre"])
     return fused, setfit, train, table.drop(train.index)
 
 
@@ -55,6 +57,8 @@ def test_it_says_what_the_pool_of_both_says_and_is_read_again_without_their_mode
     folder = both.save(tmp_path / "both")
     monkeypatch.setattr(models, "load_encoder", lambda *_: pytest.fail("the tuned encoder comes with the classifier"))
     assert (GenreClassifier.load(folder).predict_proba(texts, titles) == before).all()
+    [encoder] = folder.rglob("*.onnx")
+    assert (encoder.stat().st_size < 40e6) == setfit.recipe["in_8_bits"], "a quarter of the 91 MB in 32 bits"
 
 
 def test_a_setfit_of_other_labels_is_refused(voices, held_out):
