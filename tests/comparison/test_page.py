@@ -169,6 +169,18 @@ def test_sentences_follow_the_figures(store):
     assert which_to_use(store, results, read_answers(store.folder))["take"].iloc[1] == "SetFit (tuned)"
 
 
+def test_the_quick_one_is_the_pool_where_it_was_run_and_own_labels_need_no_recipe_to_tune(run):
+    of = {"fused_setfit": 0.95, "fused_fast_setfit": 0.9, "fused_fast": 0.8, "fused_fast_int8": 0.6}
+    store = filled(run, with_folds(GENRES, 10), of)
+    results, _ = load_results(store)
+    take = which_to_use(store, results, read_answers(store.folder)).set_index("you have")["take"]
+    assert take["no GPU, and many stories"] == "fast + SetFit (tuned), in 8 bits"
+    assert take["labels of your own"] == "fast, words + encoder on the opening, with STORIES_CSV=your.csv"
+    assert "**fast + SetFit (tuned), in 8 bits** takes " in sentences(store, results)[2]
+    quick = [r for r in results if not r["approach"].startswith("fused_setfit")]
+    assert "classifiers/fast-setfit stories.csv" in sentences(store, quick)[2]
+
+
 def test_holm_is_holms():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06]) and holm([0.9, 0.8]) == pytest.approx([1, 1])
 
