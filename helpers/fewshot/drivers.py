@@ -2,7 +2,7 @@
 
 Usage: `python -m helpers.fewshot.drivers --profile cpu` (`make drivers`), after `01_clean` has run with the same profile. Embeddings come from the
 workspace's cache where 06 has left them; `results/learning_curve/` keeps what was predicted, for 07. With `--setfit` (hours on a CPU, after 06) other
-folds also judge the accurate classifier and the tuned SetFit pooled.
+folds also judge the fast and the accurate classifier pooled with the tuned SetFit.
 """
 
 from __future__ import annotations
@@ -37,10 +37,14 @@ SEEDS = (7, 2026)
 WHOLE, SAME = ("stories a genre", "all"), (("title", "with"), ("tokens read", "all"))
 """The setting that leaves nothing out, and its other names: it is measured once."""
 WORDS, ENCODER, FAST, ACCURATE = "words", "frozen encoder", "fast: words + encoder", "accurate"
-POOLED = "accurate + SetFit (tuned)"
+POOLED = {
+    "fast + SetFit (tuned), in 8 bits": ("fast, int8", "setfit_tuned_int8"),
+    "accurate + SetFit (tuned)": ("accurate", "setfit_tuned"),
+}
+"""What 06 pools: the frozen classifier, and the approach whose SetFit stands beside it."""
 
 
-def measure_drivers(run: Run, table: pd.DataFrame, facts: dict, setfit: dict | None = None) -> pd.DataFrame:
+def measure_drivers(run: Run, table: pd.DataFrame, facts: dict, setfits: dict[str, dict] | None = None) -> pd.DataFrame:
     """Judge every story once in each setting, by models that were fitted on the originals of the other folds.
 
     The models are words, the frozen encoder, and both fused (the best that is fitted in minutes). On folds that were drawn anew it is the fast and the
@@ -50,7 +54,8 @@ def measure_drivers(run: Run, table: pd.DataFrame, facts: dict, setfit: dict | N
         run: the running notebook.
         table: story table with `fold`.
         facts: facts of the dataset.
-        setfit: recipe of the `SetFit` that is pooled with the accurate classifier on folds that were drawn anew; None: no encoder is tuned.
+        setfits: recipes of the `SetFit`s that are pooled with a classifier on folds that were drawn anew, by the names of `POOLED`; None: no
+            encoder is tuned.
 
     Returns:
         See `comparison.drivers.read_drivers`.
@@ -62,7 +67,7 @@ def measure_drivers(run: Run, table: pd.DataFrame, facts: dict, setfit: dict | N
     write_json(folder / "facts.json", setting)
     settings = [
         (study, value, name, fit)
-        for study, value, fits in _settings(run, table, encoder, label, setfit)
+        for study, value, fits in _settings(run, table, encoder, label, setfits or {})
         for name, fit in fits.items()
     ]
     left = [s for s in settings if not ((done["study"] == s[0]) & (done["value"] == s[1]) & (done["model"] == s[2])).any()]
@@ -89,7 +94,7 @@ def _begun(folder: Path, setting: dict) -> pd.DataFrame:
     return pd.DataFrame(columns=columns)
 
 
-def _settings(run: Run, table: pd.DataFrame, encoder, label: str, setfit: dict | None):
+def _settings(run: Run, table: pd.DataFrame, encoder, label: str, setfits: dict[str, dict]):
     """Yield each study's settings: its name, the value, and by model a function of a fold's number that judges that fold."""
     short, _ = models.load_encoder(run, models.PACKAGED_ENCODER)
     short.max_seq_length = 64
@@ -137,8 +142,7 @@ def _settings(run: Run, table: pd.DataFrame, encoder, label: str, setfit: dict |
             return judge
 
         fused = {FAST: on_drawn("fast"), ACCURATE: on_drawn("accurate")}
-        if setfit:
-            fused[POOLED] = on_drawn("accurate", setfit)
+        fused |= {name: on_drawn(POOLED[name][0], recipe) for name, recipe in setfits.items()}
         yield DRAWN, str(seed), {WORDS: judged_by(built()[WORDS], of)} | fused
 
 
@@ -191,14 +195,14 @@ def main() -> None:
     arguments = parser.parse_args()
     run = runtime.start(arguments.profile, arguments.workspace, llm=arguments.llm)
     table, facts = stories.read_stories(run)
-    setfit = None
-    if arguments.setfit:
-        if not (judged := read_result(run, "setfit_tuned", "five_fold", facts)):
+    setfits = {}
+    for name, (_, approach) in POOLED.items() if arguments.setfit else ():
+        if not (judged := read_result(run, approach, "five_fold", facts)):
             parser.error(
                 "--setfit repeats the tuned SetFit of 06, which has not judged all five folds here: run 06_setfit with SETFIT_FOLDS = True first."
             )
-        setfit = judged["settings"]
-    found = measure_drivers(run, table, facts, setfit)
+        setfits[name] = judged["settings"]
+    found = measure_drivers(run, table, facts, setfits)
     print(found.round(3).to_string(index=False))
 
 
