@@ -94,10 +94,12 @@ def model_card(config: dict, name: str) -> str:
         lines.append(
             f"| {part['name']} | {what} | {model or 'none'} | {LICENCES.get(model, 'see its card') if model else ''} |"
         )
-    copied = [part["reads"]["model"] for part in config["parts"] if part["reads"]["kind"] == "onnx encoder"]
+    copied = dict.fromkeys(part["reads"]["model"] for part in config["parts"] if part["reads"]["kind"] == "onnx encoder")
     lines += [
         "",
-        f"In this folder, shrunk to 8 bits: {', '.join(copied)}." if copied else "No base model's weights are in this folder.",
+        f"Weights made of these are in this folder: {', '.join(copied)}."
+        if copied
+        else "No base model's weights are in this folder.",
     ]
     named = [model for model in models if model not in copied]
     lines += [f"Named, to be had when it is loaded: {', '.join(named)}." if named else "Nothing has to be downloaded.", ""]

@@ -57,6 +57,8 @@ def test_it_says_what_the_pool_of_both_says_and_is_read_again_without_their_mode
     folder = both.save(tmp_path / "both")
     monkeypatch.setattr(models, "load_encoder", lambda *_: pytest.fail("the tuned encoder comes with the classifier"))
     assert (GenreClassifier.load(folder).predict_proba(texts, titles) == before).all()
+    said = (folder / "README.md").read_text(encoding="utf-8")
+    assert "are in this folder: sentence-transformers/all-MiniLM-L6-v2.\nNothing has to be downloaded." in said
     [encoder] = folder.rglob("*.onnx")
     assert (encoder.stat().st_size < 40e6) == setfit.recipe["in_8_bits"], "a quarter of the 91 MB in 32 bits"
 
