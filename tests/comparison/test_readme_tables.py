@@ -14,6 +14,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.utils import resample
 
 from helpers.comparison import readme
+from helpers.comparison.drivers import DRIVERS, drawn_anew, read_drivers
 from helpers.comparison.rendering import duration, number, percent, points, to_html, to_markdown
 from helpers.comparison.store import SHIPPED
 from helpers.config import PROJECT
@@ -93,6 +94,18 @@ def test_each_row_shows_the_result_that_it_names():
             assert table.loc[row, "accuracy"] == recompute(SHIPPED / PROFILE / approach / protocols[0])["accuracy"]
         elif row in table.index:
             assert table.loc[row, "accuracy"] == "not yet in the store"
+
+
+def test_what_the_readme_says_of_folds_drawn_anew_is_in_the_store():
+    said = " ".join((PROJECT / "README.md").read_text(encoding="utf-8").split())
+    facts = json.loads((SHIPPED / PROFILE / DRIVERS / "facts.json").read_text(encoding="utf-8"))
+    anew = drawn_anew(read_drivers(SHIPPED / PROFILE, facts["dataset"])).set_index(["model", "folds of seed"])
+    for name, words in (
+        ("accurate + SetFit (tuned)", "the best reaches"),
+        ("fast + SetFit (tuned), in 8 bits", "the fast one"),
+    ):
+        accuracy, interval = anew.loc[(name, "7")]
+        assert f"{words} {accuracy} ({interval.removesuffix(' %')})" in said
 
 
 def test_figures_for_people():
