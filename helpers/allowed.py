@@ -140,6 +140,7 @@ _HEAD = {
     "label_smoothing": _SHARE,
     "head_learning_rate": _NUMBER.or_none(),
 }
+_PRACTICE = {"qa_examples": _whole(0)}
 _LORA = {
     "epochs": _NUMBER,
     "learning_rate": _NUMBER,
@@ -186,9 +187,7 @@ def _wrong_changes(values: Mapping) -> list[str]:
         if parameter == "TRIALS":
             from peft import LoraConfig as settings
 
-            rules = _LORA | (
-                {"qa_examples": _whole(0)} if "QA_EXAMPLES" in values else _HEAD
-            )  # 05_instruct_lora trains no head
+            rules = _LORA | (_PRACTICE if "QA_EXAMPLES" in values else _HEAD)  # 05_instruct_lora trains no head
         else:
             from setfit import TrainingArguments as settings
 

@@ -18,6 +18,7 @@ import pandas as pd
 
 from helpers import models, runtime, stories
 from helpers.augmentation.rows import training_set
+from helpers.comparison.approaches import APPROACHES
 from helpers.comparison.drivers import DRAWN, DRIVERS, read_drivers
 from helpers.comparison.metrics import predictions_from_scores
 from helpers.comparison.store import read_result
@@ -38,8 +39,8 @@ WHOLE, SAME = ("stories a genre", "all"), (("title", "with"), ("tokens read", "a
 """The setting that leaves nothing out, and its other names: it is measured once."""
 WORDS, ENCODER, FAST, ACCURATE = "words", "frozen encoder", "fast: words + encoder", "accurate"
 POOLED = {
-    "fast + SetFit (tuned), in 8 bits": ("fast, int8", "setfit_tuned_int8"),
-    "accurate + SetFit (tuned)": ("accurate", "setfit_tuned"),
+    APPROACHES["fused_fast_setfit"].title: ("fast, int8", "setfit_tuned_int8"),
+    APPROACHES["fused_setfit"].title: ("accurate", "setfit_tuned"),
 }
 """What 06 pools: the frozen classifier, and the approach whose SetFit stands beside it."""
 

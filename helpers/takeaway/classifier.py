@@ -104,12 +104,13 @@ class GenreClassifier:
         Raises:
             ValueError: SetFit does not know all labels.
         """
-        from helpers.representations.int8 import export
+        from helpers.representations.int8 import Int8Encoder, export
 
         labels = self.classes_.tolist()
         if list(setfit.fitted.classes_) != labels:
             raise ValueError(f"SetFit was fitted on {len(setfit.fitted.classes_)} of {len(labels)} labels.")
-        encoder = export(setfit.model.model_body, in_8_bits=bool(setfit.recipe.get("in_8_bits")))
+        encoder = setfit.fitted[0].encoder
+        encoder = encoder.exported if isinstance(encoder, Int8Encoder) else export(encoder)
         reader = OnnxWindows(encoder, setfit.recipe["reads"], base_model(setfit.encoder_name))
         # The logarithms of both probabilities, half of each. Of two labels, a regression's scores lie twice as far apart as they do.
         parts = {kept: replace(part, weight=part.weight / 2) for kept, part in self.parts.items()}
