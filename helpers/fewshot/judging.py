@@ -160,7 +160,7 @@ class Judging:
         """Score the judged stories of one split with a SetFit that was tuned for it, and store what it predicts.
 
         Args:
-            variant: names it: the approach of `tuned, int8` is `setfit_tuned_int8`.
+            variant: names it: that of `tuned` is stored as `setfit_tuned`.
             model: fitted on the rows of this split; its recipe's `sources` say which.
             fold: 0 to 4, or `SEED_SPLIT`.
 
@@ -172,7 +172,7 @@ class Judging:
         singles = [judged.iloc[[place]] for place in range(len(judged))]
         scores = comparison.score_table(judged, model.predict_proba(judged), list(model.classes_))
         about = {
-            "title": f"SetFit ({variant})",
+            "title": f"SetFit ({variant.replace('_', ', ')})",
             "model": model.encoder_name,
             "settings": model.recipe,
             "training_set": count_sources(rows),
@@ -180,7 +180,7 @@ class Judging:
             "latency_ms": latency_ms(lambda row: model.predict_proba(row, keep=False), singles),
             "notes": _pairs(model.recipe["training"], len(rows)),
         }
-        approach = f"setfit_{variant.replace(', ', '_')}"
+        approach = f"setfit_{variant}"
         if fold == SEED_SPLIT:
             return self.keep_result(approach, "seed_split", scores, **about)
         predictions = comparison.predictions_from_scores(judged, scores.drop(columns="story_id"), list(scores)[1:], fold)
