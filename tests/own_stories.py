@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from helpers import comparison, models, runtime, stories
 from helpers.fewshot.fusion import FusedClassifier
 from helpers.representations import lexical, sentences
-from helpers.representations.int8 import Int8Encoder
+from helpers.representations.onnx_export import Int8Encoder
 from helpers.representations.scores import decision_scores
 from helpers.takeaway import GenreClassifier, calibration
 from helpers.takeaway.card import about, confidence_figures

@@ -8,7 +8,7 @@ from sklearn.pipeline import Pipeline
 
 from helpers import models
 from helpers.representations import lexical, sentences, states
-from helpers.representations.int8 import Int8Encoder
+from helpers.representations.onnx_export import Int8Encoder
 from helpers.runtime import Run
 
 INT8 = "opening, int8"

@@ -21,8 +21,8 @@ from sklearn.pipeline import Pipeline
 from helpers.fewshot.sampler import LEAST_SHARE, EveryRow, share_by_label
 from helpers.measuring import measure
 from helpers.models import load_encoder
-from helpers.representations.int8 import Int8Encoder
 from helpers.representations.lexical import with_title
+from helpers.representations.onnx_export import Int8Encoder
 from helpers.representations.sentences import frozen
 from helpers.runtime import Run, keeps_random_state
 from helpers.training import Training

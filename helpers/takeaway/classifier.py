@@ -104,7 +104,7 @@ class GenreClassifier:
         Raises:
             ValueError: SetFit does not know all labels.
         """
-        from helpers.representations.int8 import Int8Encoder, export
+        from helpers.representations.onnx_export import Int8Encoder, export
 
         labels = self.classes_.tolist()
         if list(setfit.fitted.classes_) != labels:

@@ -137,7 +137,7 @@ def reader_of(step):
     """
     if getattr(step, "func", None) is with_title:
         return TitledText(**(step.kw_args or {}))
-    from helpers.representations.int8 import Int8Encoder
+    from helpers.representations.onnx_export import Int8Encoder
     from helpers.representations.sentences import Windows
     from helpers.representations.states import States
 

@@ -10,8 +10,8 @@ from tokenizers.processors import TemplateProcessing
 
 from helpers import models
 from helpers.representations import lexical, sentences
-from helpers.representations.int8 import Int8Encoder, export
 from helpers.representations.lexical import with_title
+from helpers.representations.onnx_export import Int8Encoder, export
 from helpers.representations.scores import decision_scores
 from helpers.representations.sentences import embed, encode
 from helpers.representations.windows import columns_read, split_windows

@@ -5,7 +5,7 @@ import pytest
 from helpers import models, runtime, stories
 from helpers.fewshot.fusion import FusedClassifier
 from helpers.representations import lexical, sentences
-from helpers.representations.int8 import Int8Encoder
+from helpers.representations.onnx_export import Int8Encoder
 from helpers.takeaway import GenreClassifier
 from helpers.takeaway.card import about
 
