@@ -44,6 +44,8 @@ def run_cell(source: str, folder: Path, environment: dict, python: str = sys.exe
     (folder / "cell.py").write_text(source, encoding="utf-8")
     command = [python, "-c", RUN_CELL, str(folder / "cell.py")]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    # IPython warns of an environment that is active in the shell and not its own.
+    environment = {name: value for name, value in environment.items() if name != "VIRTUAL_ENV"}
     return subprocess.run(command, cwd=cwd or folder, env=environment, **streams)
 
 
