@@ -7,17 +7,19 @@ notebook, and one `NotebookFailed` that tells them apart.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import tempfile
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import nbformat
 import papermill
 import psutil
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
@@ -146,6 +148,17 @@ class _Tee:
             stream.flush()
 
 
+class _Manager(AsyncKernelManager):
+    """Jupyter's manager, which asks a kernel to end before it interrupts it: one that is about to sleep would tell of the interrupt in the log."""
+
+    async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
+        if self.has_kernel and not now:
+            await self.request_shutdown(restart)
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self.provisioner.wait(), 1)
+        await super().shutdown_kernel(now, restart)
+
+
 class _Client(PapermillNotebookClient):
     """papermill's client, which also turns a dead kernel and a late cell into a failed cell, and then leaves the kernel alone."""
 
@@ -203,6 +216,7 @@ class _Engine(NBClientEngine):
         client = _Client(
             nb_man,
             kernel_name=kernel_name,
+            kernel_manager_class=_Manager,
             timeout=execution_timeout,
             startup_timeout=start_timeout,
             **{name: options[name] for name in taken if name in options},
