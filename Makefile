@@ -8,7 +8,8 @@
 # make bench      speed and memory of the classifiers of notebook 06 (after make run ONLY=01, same PROFILE and LLM)
 # make bench-llm  speed and memory of LoRA training steps, for notebook 04 (the same)
 # make drivers    what drives accuracy: stories a genre, title, how much is read; folds drawn anew (the same; minutes, once the embeddings are there;
-#                 SETFIT=1: on those also the tuned SetFit beside both, after make run ONLY=06; hours on a CPU)
+#                 SETFIT=1: on those also the tuned SetFit beside both, after make run ONLY=06; hours on a CPU;
+#                 AUGMENTATION="0 1": also what augmentation is worth to it, on the seed split and these folds; hours)
 # make gpu-check  a T4 user's first day on any CUDA card, in six minutes; DEVICE=cpu rehearses it with sizes cut
 # make gpu-pack   what a machine with a GPU and without an index lacks for that (HAVE=what pip freeze wrote there, CUDA=its version)
 # make record, publish, prune, tables, export   recorded notebooks and results, see below
@@ -62,7 +63,7 @@ bench-llm: $(READY)
 	$(BIN)/python -u -m helpers.benchmarks.steps --profile $(PROFILE) $(if $(LLM),--llm $(LLM))
 
 drivers: $(READY)
-	$(BIN)/python -u -m helpers.fewshot.drivers --profile $(PROFILE) $(if $(LLM),--llm $(LLM)) $(if $(WORKSPACE),--workspace $(WORKSPACE)) $(if $(SETFIT),--setfit)
+	$(BIN)/python -u -m helpers.fewshot.drivers --profile $(PROFILE) $(if $(LLM),--llm $(LLM)) $(if $(WORKSPACE),--workspace $(WORKSPACE)) $(if $(SETFIT),--setfit) $(if $(AUGMENTATION),--augmentation $(AUGMENTATION))
 
 gpu-check: $(READY)
 	$(BIN)/python -u -m helpers.benchmarks.gpu.check --device $(DEVICE)

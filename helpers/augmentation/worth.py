@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +27,20 @@ TRAINING_SETS = {
     "with all": ("original", "paraphrase", "synthetic", "description"),
 }
 """Training sets that are compared, by the sources of their rows."""
-WORTH = "augmentation_worth"
+WORTH, TUNED_WORTH = "augmentation_worth", "augmentation_worth_tuned"
+"""Where it is stored: for the plain models of 03, and for a tuned encoder (`helpers.fewshot.drivers`)."""
 
 
 def measure_worth(
-    run: Run, stories: pd.DataFrame, facts: dict, models: dict[str, Pipeline], whole_only: tuple[str, ...] = ()
+    run: Run,
+    stories: pd.DataFrame,
+    facts: dict,
+    models: dict[str, Pipeline],
+    whole_only: tuple[str, ...] = (),
+    *,
+    splits: dict[str, list] | None = None,
+    training_sets: dict[str, tuple[str, ...]] = TRAINING_SETS,
+    name: str = WORTH,
 ) -> None:
     """Judge every story once for each training set, in five folds, and store the predictions under `results/`.
 
@@ -43,27 +53,34 @@ def measure_worth(
         facts: facts of the dataset.
         models: by name; see `helpers.representations.scores`.
         whole_only: those that are not to be trained on chunks, for which they would read every story whole.
+        splits: what else than the five folds shall judge, by a name that is put after the model's: triples as `fewshot.Judging.protocols` has them.
+        training_sets: those of `TRAINING_SETS` that are compared.
+        name: of the folder, `WORTH` or `TUNED_WORTH`.
     """
+    splits = splits or {
+        "": [
+            (stories[stories["fold"] != fold], stories[stories["fold"] == fold], fold)
+            for fold in sorted(stories["fold"].unique())
+        ]
+    }
     available = {"original", "chunk"} | {task for task in JOURNALS if accepted_rows(run, task)}
     if genre_descriptions(stories).keys() >= set(stories["genre"]):
         available.add("description")
     parts, counts = [], {}
-    for name, sources in TRAINING_SETS.items():
-        if not available.issuperset(sources):
-            continue
-        for fold in sorted(stories["fold"].unique()):
-            judged = stories[stories["fold"] == fold]
-            rows = training_set(run, stories, stories.loc[stories["fold"] != fold, "story_id"], sources)
-            counts.setdefault(name, []).append(count_sources(rows))
-            pieces = chunk_stories(judged) if sources == ("chunk",) else judged.assign(parent_id=judged["story_id"])
-            for model, pipeline in models.items():
-                if sources == ("chunk",) and model in whole_only:
-                    continue
-                scores = decision_scores(pipeline.fit(rows, rows["genre"]), pieces)
-                of_story = pd.DataFrame(scores).groupby(pieces["parent_id"].to_numpy()).mean().loc[judged["story_id"]]
-                predictions = predictions_from_scores(judged, of_story.to_numpy(), list(pipeline.classes_), fold=int(fold))
-                parts.append(predictions.assign(model=model, training_set=name))
-    folder = run.workspace / "results" / WORTH
+    wanted = [(label, sources) for label, sources in training_sets.items() if available.issuperset(sources)]
+    judgings = [(where, *split) for where, of_where in splits.items() for split in of_where]
+    for (label, sources), (where, fitted_on, judged, fold) in itertools.product(wanted, judgings):
+        rows = training_set(run, stories, fitted_on["story_id"], sources)
+        counts.setdefault(label, []).append(count_sources(rows))
+        pieces = chunk_stories(judged) if sources == ("chunk",) else judged.assign(parent_id=judged["story_id"])
+        for model, pipeline in models.items():
+            if sources == ("chunk",) and model in whole_only:
+                continue
+            scores = decision_scores(pipeline.fit(rows, rows["genre"]), pieces)
+            of_story = pd.DataFrame(scores).groupby(pieces["parent_id"].to_numpy()).mean().loc[judged["story_id"]]
+            predictions = predictions_from_scores(judged, of_story.to_numpy(), list(pipeline.classes_), fold=int(fold))
+            parts.append(predictions.assign(model=", ".join(filter(None, (model, where))), training_set=label))
+    folder = run.workspace / "results" / name
     (folder / "worth.json").unlink(missing_ok=True)  # it comes last, and vouches for the predictions
     write_table(folder / "predictions.parquet", pd.concat(parts, ignore_index=True))
     write_json(folder / "worth.json", {"dataset": facts, "facts": run.facts, "rows": counts})
@@ -79,21 +96,24 @@ def read_worth(run: Run, facts: dict, results: Path | None = None) -> tuple[pd.D
 
     Returns:
         None if it was not measured for this dataset and profile. Else two tables.
-        The first has a row for each model and training set: `model`, `training set`, `rows` (mean over folds), `accuracy`,
+        The first has a row for each model and training set: `model`, `training set`, `rows` (mean over splits), `accuracy`,
         `accuracy low`, `accuracy high`, `macro F1`, `macro F1 low`, `macro F1 high`, and, against originals alone on the same
         stories, `gain` (of accuracy), `gain low`, `gain high` and `p` (McNemar's exact test). All intervals are 95 %.
         A training set that was not run has no figures.
         The second has a row for each model and genre family: `model`, `family`, `stories`, and the accuracy with each training
         set.
     """
-    folder = (results or run.workspace / "results") / WORTH
-    stored = read_json(folder / "worth.json")
-    if not stored:
+    parts, rows = [], {}
+    for name in (WORTH, TUNED_WORTH):
+        folder = (results or run.workspace / "results") / name
+        stored = read_json(folder / "worth.json")
+        of_another = stored and results is None and stored["facts"]["profile"] != run.profile.name
+        if stored and not of_another and stored["dataset"]["sha256"] == facts["sha256"]:
+            parts.append(pd.read_parquet(folder / "predictions.parquet"))
+            rows |= dict.fromkeys(parts[-1]["model"].unique(), stored["rows"])
+    if not parts:
         return None
-    of_another = results is None and stored["facts"]["profile"] != run.profile.name
-    if of_another or stored["dataset"]["sha256"] != facts["sha256"]:
-        return None
-    predictions = pd.read_parquet(folder / "predictions.parquet")
+    predictions = pd.concat(parts, ignore_index=True)
     predictions["family"] = predictions["genre"].map(families_of(predictions["genre"]))
     predictions["right"] = predictions["genre"] == predictions["predicted"]
     table = []
@@ -104,7 +124,7 @@ def read_worth(run: Run, facts: dict, results: Path | None = None) -> tuple[pd.D
             judged = of_model[of_model["training_set"] == name]
             if len(judged):
                 metrics = compute_metrics(judged)
-                row["rows"] = round(np.mean([sum(count.values()) for count in stored["rows"][name]]))
+                row["rows"] = round(np.mean([sum(count.values()) for count in rows[model][name]]))
                 for key, title in (("accuracy", "accuracy"), ("f1_macro", "macro F1")):
                     row |= {title: metrics[key], f"{title} low": metrics[f"{key}_low"], f"{title} high": metrics[f"{key}_high"]}
                 if name != "originals":

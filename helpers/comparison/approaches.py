@@ -62,7 +62,14 @@ APPROACHES = {
 }
 """By the name of the folder in the store. An approach of your own needs no line here to be compared; one that the project ships does."""
 
-MEASURED = {"augmentation_worth": "03", "learning_curve": "06", "benchmark": "06", "llm_benchmark": "04", "gpu_check": "04"}
+MEASURED = {
+    "augmentation_worth": "03",
+    "augmentation_worth_tuned": "06",
+    "learning_curve": "06",
+    "benchmark": "06",
+    "llm_benchmark": "04",
+    "gpu_check": "04",
+}
 """What else the store holds, and the notebook that makes or reads it: folders of one measurement each."""
 
 

@@ -2,7 +2,8 @@
 
 Usage: `python -m helpers.fewshot.drivers --profile cpu` (`make drivers`), after `01_clean` has run with the same profile. Embeddings come from the
 workspace's cache where 06 has left them; `results/learning_curve/` keeps what was predicted, for 07. With `--setfit` (hours on a CPU, after 06) other
-folds also judge the fast and the accurate classifier pooled with the tuned SetFit.
+folds also judge the fast and the accurate classifier pooled with the tuned SetFit. With `--augmentation 0 1` (hours, too) SetFit is also tuned on each
+training set of 03, for the seed split and these folds: what augmentation is worth to a tuned encoder.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ import pandas as pd
 
 from helpers import models, runtime, stories
 from helpers.augmentation.rows import training_set
+from helpers.augmentation.worth import TRAINING_SETS, TUNED_WORTH, measure_worth, read_worth, worth_as_text
 from helpers.comparison.approaches import APPROACHES
 from helpers.comparison.drivers import DRAWN, DRIVERS, read_drivers
 from helpers.comparison.metrics import predictions_from_scores
 from helpers.comparison.store import read_result
 from helpers.fewshot.classifiers import build_parts, variants
 from helpers.fewshot.fusion import FusedClassifier, log_pool
+from helpers.fewshot.judging import Judging
 from helpers.fewshot.setfit import SetFit, encoder_to_tune
 from helpers.measuring import progress_line
 from helpers.representations import lexical, sentences
@@ -184,6 +187,24 @@ def _judge_pooled(run: Run, parts: dict, recipe: dict, table: pd.DataFrame, fold
     return predictions_from_scores(judged, log_pool(*opinions), fused.genres, fold)
 
 
+def measure_tuned_worth(run: Run, table: pd.DataFrame, facts: dict, title: str, recipe: dict, folds: list[int]) -> None:
+    """What augmentation is worth to a SetFit that is tuned on each training set anew, see `measure_worth`; each tuning is kept.
+
+    Args:
+        run: the running notebook.
+        table, facts: from `stories.read_stories`.
+        title: of the SetFit.
+        recipe: see `SetFit`.
+        folds: those that judge, beside the seed split.
+    """
+    protocols = Judging(run, table, facts).protocols
+    named = f"fold{'s' * (len(folds) > 1)} {', '.join(map(str, folds))}"
+    splits = {"seed split": protocols["seed_split"], named: [split for split in protocols["five_fold"] if split[2] in folds]}
+    sets = {label: sources for label, sources in TRAINING_SETS.items() if label not in ("chunks", "with both")}
+    models = {title: SetFit(run, lambda: encoder_to_tune(run), recipe)}
+    measure_worth(run, table, facts, models, splits=splits, training_sets=sets, name=TUNED_WORTH)
+
+
 def main() -> None:
     """Measure everything that is not measured yet, and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -193,18 +214,30 @@ def main() -> None:
     parser.add_argument(
         "--setfit", action="store_true", help="also tune SetFit for each fold that is drawn anew: hours on a CPU"
     )
+    parser.add_argument(
+        "--augmentation",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="FOLD",
+        help="also tune SetFit on each training set, for the seed split and these folds: hours on a CPU",
+    )
     arguments = parser.parse_args()
     run = runtime.start(arguments.profile, arguments.workspace, llm=arguments.llm)
     table, facts = stories.read_stories(run)
-    setfits = {}
-    for name, (_, approach) in POOLED.items() if arguments.setfit else ():
+    recipes = {}
+    for name, (_, approach) in POOLED.items() if arguments.setfit or arguments.augmentation else ():
         if not (judged := read_result(run, approach, "five_fold", facts)):
             parser.error(
-                "--setfit repeats the tuned SetFit of 06, which has not judged all five folds here: run 06_setfit with SETFIT_FOLDS = True first."
+                "The tuned SetFit of 06 is repeated, and it has not judged all five folds here: run 06_setfit with SETFIT_FOLDS = True first."
             )
-        setfits[name] = judged["settings"]
-    found = measure_drivers(run, table, facts, setfits)
+        recipes[name] = judged["settings"]
+    found = measure_drivers(run, table, facts, recipes if arguments.setfit else None)
     print(found.round(3).to_string(index=False))
+    if arguments.augmentation:
+        tuned = APPROACHES["setfit_tuned"].title
+        measure_tuned_worth(run, table, facts, tuned, recipes[APPROACHES["fused_setfit"].title], arguments.augmentation)
+        print(worth_as_text(read_worth(run, facts)[0]).to_string(index=False))
 
 
 if __name__ == "__main__":

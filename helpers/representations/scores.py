@@ -11,8 +11,8 @@ from sklearn.pipeline import Pipeline
 
 
 def decision_scores(model: Pipeline, judged: pd.DataFrame) -> np.ndarray:
-    """Decision values as an array (stories, genres), also where two genres give a single column."""
-    scores = model.decision_function(judged)
+    """Decision values as an array (stories, genres), also where two genres give a single column; probabilities, where a model has nothing else."""
+    scores = model.decision_function(judged) if hasattr(model, "decision_function") else model.predict_proba(judged)
     return np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
 
 

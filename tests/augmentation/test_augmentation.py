@@ -27,7 +27,7 @@ from helpers.augmentation.stripping import strip_answer
 from helpers.augmentation.targets import Answer, Target
 from helpers.augmentation.trial import measure_gates
 from helpers.augmentation.wording import genre_named
-from helpers.augmentation.worth import measure_worth, read_worth
+from helpers.augmentation.worth import TRAINING_SETS, TUNED_WORTH, WORTH, measure_worth, read_worth
 from helpers.representations import lexical, sentences
 
 GENRES = ["Animal Fiction", "Mystery", "Nautical Fiction", "Space Opera", "Sports", "Western"]
@@ -458,3 +458,27 @@ def test_worth_compares_on_the_same_stories_and_shows_what_was_not_run(encoder_r
     assert pd.isna(values.loc[("encoder", "chunks"), "gain"]), "this one is only given whole stories"
     assert families.groupby("model")["stories"].sum().tolist() == [60, 60]
     assert read_worth(run, facts | {"sha256": "another"}) is None
+
+
+def test_worth_on_other_splits_stands_beside_that_of_the_folds(tmp_path, table):
+    run = runtime.start("smoke", str(tmp_path))
+    facts = {"sha256": stories.table_hash(table), "source": "test"}
+    words = {"words": lexical.word_svm()}
+    seed_split = [(*(table[table["split"] == split] for split in ("train", "test")), -1)]
+    one_fold = [(table[table["fold"] != 3], table[table["fold"] == 3], 3)]
+    sets = {name: TRAINING_SETS[name] for name in ("originals", "with descriptions")}
+    measure_worth(
+        run, table, facts, words, splits={"seed split": seed_split, "fold 3": one_fold}, training_sets=sets, name=TUNED_WORTH
+    )
+    alone, _ = read_worth(run, facts)
+    assert alone["model"].unique().tolist() == ["words, seed split", "words, fold 3"]
+    measure_worth(run, table, facts, words)
+    values, families = read_worth(run, facts)
+    assert values["model"].unique().tolist() == ["words", "words, seed split", "words, fold 3"]
+    pd.testing.assert_frame_equal(values[values["model"] != "words"].reset_index(drop=True), alone)
+    stories_judged = families.groupby("model")["stories"].sum()
+    assert stories_judged.to_dict() == {"words": 60, "words, seed split": len(seed_split[0][1]), "words, fold 3": 12}
+    of_folds = pd.read_parquet(run.workspace / "results" / WORTH / "predictions.parquet").query("fold == 3")
+    of_fold = pd.read_parquet(run.workspace / "results" / TUNED_WORTH / "predictions.parquet").query("fold == 3")
+    of_folds = of_folds[of_folds["training_set"].isin(sets)]
+    assert of_fold["predicted"].tolist() == of_folds["predicted"].tolist(), "one fold alone is that of the five"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import comparison
+from helpers import augmentation, comparison
 from helpers.comparison.drivers import DRAWN, DRIVERS, drawn_anew, read_drivers
 from helpers.fewshot import Judging, SetFit, drivers, encoder_to_tune, log_pool
 from helpers.representations import lexical
@@ -68,6 +68,21 @@ def test_the_pool_says_on_drawn_folds_what_06_makes_of_both_classifiers(run, sam
     expected = comparison.predictions_from_scores(judged, log_pool(accurate, tuned), list(accurate), 2)
     pd.testing.assert_frame_equal(pooled, expected)
     assert np.abs(accurate - tuned).to_numpy().max() > 0.05, "two voices that differ"
+
+
+def test_augmentation_is_worth_to_a_tuned_encoder_what_it_gains_when_tuned_on_it(run, sample):
+    table = sample[sample["genre"].isin(sorted(sample["genre"].unique())[:4])].reset_index(drop=True)
+    facts = {"source": "sample", "sha256": "a" * 64, "rows": len(table), "genres": 4}
+    recipe = {"sources": ["original"], "column": "text", "titles": 1, "reads": ["opening", "title"]}
+    recipe["training"] = {"loss": "SupConLoss", "num_epochs": 1, "batch_size": 16}
+    drivers.measure_tuned_worth(run, table, facts, "SetFit", recipe, [2])
+    values = augmentation.read_worth(run, facts)[0].set_index(["model", "training set"])
+    assert values.index.unique("model").tolist() == ["SetFit, seed split", "SetFit, fold 2"]
+    train = (table["split"] == "train").sum()
+    rows = values.loc["SetFit, seed split", "rows"].dropna()
+    assert rows.to_dict() == {"originals": round((train + 32) / 2), "with descriptions": round((train + 32) / 2) + 4}
+    trainings = [folder for folder in (run.workspace / "training").iterdir() if folder.name.startswith("setfit")]
+    assert len(trainings) == 4, "one for each training set and split, kept"
 
 
 def test_the_pool_is_judged_anew_only_where_06_has_judged_the_tuned_setfit(run, sample, monkeypatch, capsys):
