@@ -267,8 +267,8 @@ def gains(worth: pd.DataFrame) -> tuple[plt.Figure, str]:
     rows = worth.dropna(subset=["gain"])
     names = list(dict.fromkeys(rows["training set"]))
     models = rows["model"].nunique()
-    fig, ax = axes(0.62 * len(names) + 0.8 + 0.3 * models)
-    looks = zip((BLUE, ORANGE, GREEN, GREY, BLACK), "osD^v", np.linspace(0.2, -0.2, models) if models > 1 else [0.0])
+    fig, ax = axes((0.3 + 0.12 * models) * len(names) + 0.8 + 0.3 * models)
+    looks = zip((BLUE, ORANGE, GREEN, GREY, BLACK), "osD^v", np.linspace(0.28, -0.28, models) if models > 1 else [0.0])
     for (model, of_model), (colour, marker, shift) in zip(rows.groupby("model", sort=False), looks):
         places = [-names.index(name) + shift for name in of_model["training set"]]
         spread = [100 * (of_model["gain"] - of_model["gain low"]), 100 * (of_model["gain high"] - of_model["gain"])]

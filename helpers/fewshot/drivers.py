@@ -225,18 +225,19 @@ def main() -> None:
     arguments = parser.parse_args()
     run = runtime.start(arguments.profile, arguments.workspace, llm=arguments.llm)
     table, facts = stories.read_stories(run)
-    recipes = {}
-    for name, (_, approach) in POOLED.items() if arguments.setfit or arguments.augmentation else ():
+
+    def recipe_of(approach: str) -> dict:
         if not (judged := read_result(run, approach, "five_fold", facts)):
             parser.error(
                 "The tuned SetFit of 06 is repeated, and it has not judged all five folds here: run 06_setfit with SETFIT_FOLDS = True first."
             )
-        recipes[name] = judged["settings"]
-    found = measure_drivers(run, table, facts, recipes if arguments.setfit else None)
-    print(found.round(3).to_string(index=False))
-    if arguments.augmentation:
-        tuned = APPROACHES["setfit_tuned"].title
-        measure_tuned_worth(run, table, facts, tuned, recipes[APPROACHES["fused_setfit"].title], arguments.augmentation)
+        return judged["settings"]
+
+    setfits = {name: recipe_of(approach) for name, (_, approach) in POOLED.items()} if arguments.setfit else None
+    tuned = recipe_of("setfit_tuned") if arguments.augmentation else None
+    print(measure_drivers(run, table, facts, setfits).round(3).to_string(index=False))
+    if tuned:
+        measure_tuned_worth(run, table, facts, APPROACHES["setfit_tuned"].title, tuned, arguments.augmentation)
         print(worth_as_text(read_worth(run, facts)[0]).to_string(index=False))
 
 
