@@ -14,7 +14,7 @@ from helpers.comparison.metrics import compute_metrics, predictions_from_scores
 from helpers.comparison.paired import paired_test
 from helpers.representations.scores import decision_scores
 from helpers.runtime import Run
-from helpers.stories import chunk_stories, families_of
+from helpers.stories import N_FOLDS, chunk_stories, families_of
 from helpers.workspace import read_json, write_json, write_table
 
 TRAINING_SETS = {
@@ -38,11 +38,12 @@ def measure_worth(
     models: dict[str, Pipeline],
     whole_only: tuple[str, ...] = (),
     *,
-    splits: dict[str, list] | None = None,
+    splits: list[tuple] | None = None,
     training_sets: dict[str, tuple[str, ...]] = TRAINING_SETS,
+    settings: dict | None = None,
     name: str = WORTH,
 ) -> None:
-    """Judge every story once for each training set, in five folds, and store the predictions under `results/`.
+    """Judge every story once for each training set, in five folds, and store the predictions under `results/`, split by split.
 
     Trained on chunks, a model judges the chunks of a story and the mean of their scores is the story's. A training set that lacks one of
     its kinds of rows is not run.
@@ -53,37 +54,50 @@ def measure_worth(
         facts: facts of the dataset.
         models: by name; see `helpers.representations.scores`.
         whole_only: those that are not to be trained on chunks, for which they would read every story whole.
-        splits: what else than the five folds shall judge, by a name that is put after the model's: triples as `fewshot.Judging.protocols` has them.
+        splits: triples as `fewshot.Judging.protocols` has them; None for the five folds.
         training_sets: those of `TRAINING_SETS` that are compared.
+        settings: of the models, where what an earlier run measured with the same settings shall stay; None to measure anew.
         name: of the folder, `WORTH` or `TUNED_WORTH`.
     """
-    splits = splits or {
-        "": [
-            (stories[stories["fold"] != fold], stories[stories["fold"] == fold], fold)
-            for fold in sorted(stories["fold"].unique())
-        ]
-    }
+    if splits is None:
+        folds = ((fold, stories["fold"] == fold) for fold in sorted(stories["fold"].unique()))
+        splits = [(stories[~held], stories[held], fold) for fold, held in folds]
     available = {"original", "chunk"} | {task for task in JOURNALS if accepted_rows(run, task)}
     if genre_descriptions(stories).keys() >= set(stories["genre"]):
         available.add("description")
-    parts, counts = [], {}
-    wanted = [(label, sources) for label, sources in training_sets.items() if available.issuperset(sources)]
-    judgings = [(where, *split) for where, of_where in splits.items() for split in of_where]
-    for (label, sources), (where, fitted_on, judged, fold) in itertools.product(wanted, judgings):
+    folder = run.workspace / "results" / name
+    about = {"dataset": facts, "facts": run.facts, "settings": settings}
+    predictions, counts = _begun(folder, about) if settings else (pd.DataFrame(), {})
+    done = set() if predictions.empty else set(zip(predictions["model"], predictions["training_set"], predictions["fold"]))
+    for (fitted_on, judged, fold), (label, sources) in itertools.product(splits, training_sets.items()):
+        chunked = sources == ("chunk",)
+        left = {
+            model: fit
+            for model, fit in models.items()
+            if (model, label, fold) not in done and not (chunked and model in whole_only)
+        }
+        if not left or not available.issuperset(sources):
+            continue
         rows = training_set(run, stories, fitted_on["story_id"], sources)
         counts.setdefault(label, []).append(count_sources(rows))
-        pieces = chunk_stories(judged) if sources == ("chunk",) else judged.assign(parent_id=judged["story_id"])
-        for model, pipeline in models.items():
-            if sources == ("chunk",) and model in whole_only:
-                continue
+        pieces = chunk_stories(judged) if chunked else judged.assign(parent_id=judged["story_id"])
+        for model, pipeline in left.items():
             scores = decision_scores(pipeline.fit(rows, rows["genre"]), pieces)
             of_story = pd.DataFrame(scores).groupby(pieces["parent_id"].to_numpy()).mean().loc[judged["story_id"]]
-            predictions = predictions_from_scores(judged, of_story.to_numpy(), list(pipeline.classes_), fold=int(fold))
-            parts.append(predictions.assign(model=", ".join(filter(None, (model, where))), training_set=label))
-    folder = run.workspace / "results" / name
-    (folder / "worth.json").unlink(missing_ok=True)  # it comes last, and vouches for the predictions
-    write_table(folder / "predictions.parquet", pd.concat(parts, ignore_index=True))
-    write_json(folder / "worth.json", {"dataset": facts, "facts": run.facts, "rows": counts})
+            found = predictions_from_scores(judged, of_story.to_numpy(), list(pipeline.classes_), fold=int(fold))
+            predictions = pd.concat([predictions, found.assign(model=model, training_set=label)], ignore_index=True)
+        (folder / "worth.json").unlink(missing_ok=True)  # it comes last, and vouches for the predictions
+        write_table(folder / "predictions.parquet", predictions)
+        write_json(folder / "worth.json", about | {"rows": counts})
+
+
+def _begun(folder: Path, about: dict) -> tuple[pd.DataFrame, dict]:
+    """What an earlier run has measured with the same models on the same dataset, and its numbers of rows; nothing where there was none."""
+    stored, file = read_json(folder / "worth.json"), folder / "predictions.parquet"
+    if stored and stored["dataset"]["sha256"] == about["dataset"]["sha256"] and stored["settings"] == about["settings"]:
+        if all(stored["facts"][name] == about["facts"][name] for name in ("dtype", "seed", "profile")):
+            return pd.read_parquet(file), stored["rows"]
+    return pd.DataFrame(), {}
 
 
 def read_worth(run: Run, facts: dict, results: Path | None = None) -> tuple[pd.DataFrame, pd.DataFrame] | None:
@@ -96,7 +110,8 @@ def read_worth(run: Run, facts: dict, results: Path | None = None) -> tuple[pd.D
 
     Returns:
         None if it was not measured for this dataset and profile. Else two tables.
-        The first has a row for each model and training set: `model`, `training set`, `rows` (mean over splits), `accuracy`,
+        The first has a row for each model and training set: `model` (and what judged it, where that was not all folds), `training set`, `rows`
+        (mean over splits), `accuracy`,
         `accuracy low`, `accuracy high`, `macro F1`, `macro F1 low`, `macro F1 high`, and, against originals alone on the same
         stories, `gain` (of accuracy), `gain low`, `gain high` and `p` (McNemar's exact test). All intervals are 95 %.
         A training set that was not run has no figures.
@@ -109,7 +124,7 @@ def read_worth(run: Run, facts: dict, results: Path | None = None) -> tuple[pd.D
         stored = read_json(folder / "worth.json")
         of_another = stored and results is None and stored["facts"]["profile"] != run.profile.name
         if stored and not of_another and stored["dataset"]["sha256"] == facts["sha256"]:
-            parts.append(pd.read_parquet(folder / "predictions.parquet"))
+            parts.append(_with_splits_named(pd.read_parquet(folder / "predictions.parquet")))
             rows |= dict.fromkeys(parts[-1]["model"].unique(), stored["rows"])
     if not parts:
         return None
@@ -135,6 +150,22 @@ def read_worth(run: Run, facts: dict, results: Path | None = None) -> tuple[pd.D
     families.insert(0, "stories", predictions[predictions["training_set"] == "originals"].groupby(["model", "family"]).size())
     order = ["stories", *(name for name in TRAINING_SETS if name in families)]
     return pd.DataFrame(table), families[order].rename_axis(columns=None).reset_index()
+
+
+def _with_splits_named(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Predictions whose `model` says what judged it: nothing for all folds, else which folds, or the seed split.
+
+    A split that was cut off, so that it lacks a training set that another has, is left out.
+    """
+    sets = predictions.groupby(["model", "fold"])["training_set"].transform("nunique")
+    predictions = predictions[sets == sets.groupby(predictions["model"]).transform("max")].copy()
+    judged_by = {}
+    for model, folds in predictions[predictions["fold"] >= 0].groupby("model")["fold"].unique().items():
+        named = f", fold{'s' * (len(folds) > 1)} {', '.join(map(str, sorted(folds)))}"
+        judged_by[model] = model + named * (len(folds) < N_FOLDS)
+    names = zip(predictions["model"], predictions["fold"])
+    predictions["model"] = [judged_by[model] if fold >= 0 else f"{model}, seed split" for model, fold in names]
+    return predictions
 
 
 def worth_as_text(values: pd.DataFrame) -> pd.DataFrame:

@@ -188,7 +188,7 @@ def _judge_pooled(run: Run, parts: dict, recipe: dict, table: pd.DataFrame, fold
 
 
 def measure_tuned_worth(run: Run, table: pd.DataFrame, facts: dict, title: str, recipe: dict, folds: list[int]) -> None:
-    """What augmentation is worth to a SetFit that is tuned on each training set anew, see `measure_worth`; each tuning is kept.
+    """What augmentation is worth to a SetFit that is tuned on each training set anew, see `measure_worth`; a run that was cut off goes on.
 
     Args:
         run: the running notebook.
@@ -198,11 +198,10 @@ def measure_tuned_worth(run: Run, table: pd.DataFrame, facts: dict, title: str, 
         folds: those that judge, beside the seed split.
     """
     protocols = Judging(run, table, facts).protocols
-    named = f"fold{'s' * (len(folds) > 1)} {', '.join(map(str, folds))}"
-    splits = {"seed split": protocols["seed_split"], named: [split for split in protocols["five_fold"] if split[2] in folds]}
+    splits = [*protocols["seed_split"], *(split for split in protocols["five_fold"] if split[2] in folds)]
     sets = {label: sources for label, sources in TRAINING_SETS.items() if label not in ("chunks", "with both")}
     models = {title: SetFit(run, lambda: encoder_to_tune(run), recipe)}
-    measure_worth(run, table, facts, models, splits=splits, training_sets=sets, name=TUNED_WORTH)
+    measure_worth(run, table, facts, models, splits=splits, training_sets=sets, settings=recipe, name=TUNED_WORTH)
 
 
 def main() -> None:

@@ -460,25 +460,36 @@ def test_worth_compares_on_the_same_stories_and_shows_what_was_not_run(encoder_r
     assert read_worth(run, facts | {"sha256": "another"}) is None
 
 
-def test_worth_on_other_splits_stands_beside_that_of_the_folds(tmp_path, table):
-    run = runtime.start("smoke", str(tmp_path))
-    facts = {"sha256": stories.table_hash(table), "source": "test"}
-    words = {"words": lexical.word_svm()}
-    seed_split = [(*(table[table["split"] == split] for split in ("train", "test")), -1)]
-    one_fold = [(table[table["fold"] != 3], table[table["fold"] == 3], 3)]
+def test_worth_on_other_splits_stands_beside_that_of_the_folds_and_goes_on(tmp_path, table):
+    run, facts = runtime.start("smoke", str(tmp_path)), {"sha256": stories.table_hash(table), "source": "test"}
+    seed_split = (*(table[table["split"] == split] for split in ("train", "test")), -1)
+    folds = [(table[table["fold"] != fold], table[table["fold"] == fold], fold) for fold in (1, 3)]
     sets = {name: TRAINING_SETS[name] for name in ("originals", "with descriptions")}
-    measure_worth(
-        run, table, facts, words, splits={"seed split": seed_split, "fold 3": one_fold}, training_sets=sets, name=TUNED_WORTH
-    )
+    tuned = {"training_sets": sets, "settings": {"C": 1}, "name": TUNED_WORTH}
+    measure_worth(run, table, facts, {"words": lexical.word_svm()}, splits=[seed_split, folds[1]], **tuned)
     alone, _ = read_worth(run, facts)
     assert alone["model"].unique().tolist() == ["words, seed split", "words, fold 3"]
-    measure_worth(run, table, facts, words)
+
+    measure_worth(run, table, facts, {"plain words": lexical.word_svm()})
     values, families = read_worth(run, facts)
-    assert values["model"].unique().tolist() == ["words", "words, seed split", "words, fold 3"]
-    pd.testing.assert_frame_equal(values[values["model"] != "words"].reset_index(drop=True), alone)
-    stories_judged = families.groupby("model")["stories"].sum()
-    assert stories_judged.to_dict() == {"words": 60, "words, seed split": len(seed_split[0][1]), "words, fold 3": 12}
-    of_folds = pd.read_parquet(run.workspace / "results" / WORTH / "predictions.parquet").query("fold == 3")
-    of_fold = pd.read_parquet(run.workspace / "results" / TUNED_WORTH / "predictions.parquet").query("fold == 3")
-    of_folds = of_folds[of_folds["training_set"].isin(sets)]
+    assert values["model"].unique().tolist() == ["plain words", "words, seed split", "words, fold 3"]
+    pd.testing.assert_frame_equal(values[values["model"] != "plain words"].reset_index(drop=True), alone)
+    judged = families.groupby("model")["stories"].sum().to_dict()
+    assert judged == {"plain words": 60, "words, seed split": len(seed_split[1]), "words, fold 3": 12}
+    of_folds, of_fold = (
+        pd.read_parquet(run.workspace / "results" / name / "predictions.parquet") for name in (WORTH, TUNED_WORTH)
+    )
+    of_folds, of_fold = (found[(found["fold"] == 3) & found["training_set"].isin(sets)] for found in (of_folds, of_fold))
     assert of_fold["predicted"].tolist() == of_folds["predicted"].tolist(), "one fold alone is that of the five"
+
+    measured = lexical.word_svm()
+    fits, fit = [], measured.fit
+    measured.fit = lambda rows, genres: fits.append(len(rows)) or fit(rows, genres)
+    measure_worth(run, table, facts, {"words": measured}, splits=[seed_split, *folds], **tuned)
+    assert len(fits) == 2 and read_worth(run, facts)[0]["model"].unique().tolist()[2] == "words, folds 1, 3"
+    file = run.workspace / "results" / TUNED_WORTH / "predictions.parquet"
+    kept = pd.read_parquet(file)
+    kept[(kept["fold"] != 1) | (kept["training_set"] == "originals")].to_parquet(file, index=False)  # as if cut off there
+    assert read_worth(run, facts)[0]["model"].unique().tolist()[2] == "words, fold 3", "half a fold is not shown"
+    measure_worth(run, table, facts, {"words": measured}, splits=folds, **(tuned | {"settings": {"C": 2}}))
+    assert len(fits) == 2 + 4, "other settings, nothing is kept"
