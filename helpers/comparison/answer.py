@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from helpers.comparison.approaches import APPROACHES, HEAD, INSTRUCTED, kind_of
+from helpers.comparison.drivers import DRAWN, read_drivers
 from helpers.comparison.paired import compare_all, paired_test, tied_with_best
 from helpers.comparison.rendering import duration, number, percent, points
 from helpers.comparison.store import PROTOCOLS, Store
@@ -63,7 +64,19 @@ def _winner(store: Store, best: dict, count: int) -> str:
         others = published[(published["project"] != "seed") & (published["protocol"] == "5-fold")]["accuracy"].max()
         seed = published[published["project"] == "seed"]["accuracy"].max()
         line += f"; the seed published {percent(seed)}, and the best published figure over five folds is {percent(others)}"
-    return line + "."
+    return f"{line}.{_on_drawn_folds(store, best)}"
+
+
+def _on_drawn_folds(store: Store, best: dict) -> str:
+    """What the best one reaches on folds of other seeds, where that was measured: its recipe was chosen on stories that its own folds judge."""
+    found = read_drivers(store.folder, store.dataset) if best["protocol"] == "five_fold" else None
+    if found is None:
+        return ""
+    anew = found[
+        (found["study"] == DRAWN) & (found["model"] == short_title(best)) & (found["value"] != str(best["facts"]["seed"]))
+    ]
+    figures = [f"{percent(row.accuracy)} (seed {row.value})" for row in anew.itertuples()]
+    return f" On folds drawn anew, on which nothing was chosen, it reaches {_listed(figures)}." if figures else ""
 
 
 def _luck(same: list[dict]) -> str:

@@ -16,11 +16,12 @@ import pytest
 from helpers import pages, runtime, series, stories
 from helpers.comparison.answer import not_run, sentences, which_to_use
 from helpers.comparison.answering import read_answers
+from helpers.comparison.drivers import DRAWN, DRIVERS
 from helpers.comparison.errors import always_wrong, ceiling, family_confusion, genre_f1, near_synonyms, worst_confusions
 from helpers.comparison.metrics import predictions_from_scores
 from helpers.comparison.paired import compare_all, holm, tied_with_best, ties
 from helpers.comparison.store import Store, load_results, save_result
-from helpers.comparison.tables import of_protocol
+from helpers.comparison.tables import find_best, of_protocol
 
 WIDTHS = (1200, 420)
 GENRES = [
@@ -167,6 +168,19 @@ def test_sentences_follow_the_figures(store):
     absent = not_run(store, results)
     assert "SetFit (seed)" in set(absent["approach"]) and set(absent["state"]) == {"not run"}
     assert which_to_use(store, results, read_answers(store.folder))["take"].iloc[1] == "SetFit (tuned)"
+
+
+def test_what_the_winner_reaches_on_folds_drawn_anew_stands_behind_its_figure(store):
+    results, _ = load_results(store)
+    best = find_best(results)
+    judged = best["predictions"].assign(study=DRAWN, model="SetFit (tuned)", value=str(best["facts"]["seed"]))
+    all_right, another = judged.assign(value="7", predicted=judged["genre"]), judged.assign(value="2026", model="fast")
+    folder = store.folder / DRIVERS
+    folder.mkdir()
+    pd.concat([judged, all_right, another]).to_parquet(folder / "predictions.parquet")
+    runtime.write_json(folder / "facts.json", {"dataset": store.dataset})
+    winner = sentences(store, results)[0]
+    assert winner.endswith(". On folds drawn anew, on which nothing was chosen, it reaches 100.0 % (seed 7).")
 
 
 def test_the_quick_one_is_the_pool_where_it_was_run_and_own_labels_need_no_recipe_to_tune(run):
