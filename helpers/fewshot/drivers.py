@@ -2,7 +2,7 @@
 
 Usage: `python -m helpers.fewshot.drivers --profile cpu` (`make drivers`), after `01_clean` has run with the same profile. Embeddings come from the
 workspace's cache where 06 has left them; `results/learning_curve/` keeps what was predicted, for 07. With `--setfit` (hours on a CPU, after 06) other
-folds also judge the fast and the accurate classifier pooled with the tuned SetFit. With `--augmentation 0 1` (hours, too) SetFit is also tuned on each
+folds also judge the fast and the accurate classifier pooled with the tuned SetFit. With `--augmentation 0 1` (an hour a split) SetFit is also tuned on each
 training set of 03, for the seed split and these folds: what augmentation is worth to a tuned encoder.
 """
 
@@ -216,10 +216,9 @@ def main() -> None:
     parser.add_argument(
         "--augmentation",
         type=int,
-        nargs="+",
-        default=[],
+        nargs="*",
         metavar="FOLD",
-        help="also tune SetFit on each training set, for the seed split and these folds: hours on a CPU",
+        help="also tune SetFit on each training set, for the seed split and these folds, if any: an hour each on a CPU",
     )
     arguments = parser.parse_args()
     run = runtime.start(arguments.profile, arguments.workspace, llm=arguments.llm)
@@ -233,7 +232,7 @@ def main() -> None:
         return judged["settings"]
 
     setfits = {name: recipe_of(approach) for name, (_, approach) in POOLED.items()} if arguments.setfit else None
-    tuned = recipe_of("setfit_tuned") if arguments.augmentation else None
+    tuned = recipe_of("setfit_tuned") if arguments.augmentation is not None else None
     print(measure_drivers(run, table, facts, setfits).round(3).to_string(index=False))
     if tuned:
         measure_tuned_worth(run, table, facts, APPROACHES["setfit_tuned"].title, tuned, arguments.augmentation)
