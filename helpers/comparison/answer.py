@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from helpers.comparison.approaches import APPROACHES, HEAD, INSTRUCTED, kind_of
-from helpers.comparison.drivers import DRAWN, read_drivers
+from helpers.comparison.drivers import drawn_anew, read_drivers
 from helpers.comparison.paired import compare_all, paired_test, tied_with_best
 from helpers.comparison.rendering import duration, number, percent, points
 from helpers.comparison.store import PROTOCOLS, Store
@@ -69,13 +69,11 @@ def _winner(store: Store, best: dict, count: int) -> str:
 
 def _on_drawn_folds(store: Store, best: dict) -> str:
     """What the best one reaches on folds of other seeds, where that was measured: its recipe was chosen on stories that its own folds judge."""
-    found = read_drivers(store.folder, store.dataset) if best["protocol"] == "five_fold" else None
-    if found is None:
+    anew = drawn_anew(read_drivers(store.folder, store.dataset)) if best["protocol"] == "five_fold" else None
+    if anew is None:
         return ""
-    anew = found[
-        (found["study"] == DRAWN) & (found["model"] == short_title(best)) & (found["value"] != str(best["facts"]["seed"]))
-    ]
-    figures = [f"{percent(row.accuracy)} (seed {row.value})" for row in anew.itertuples()]
+    anew = anew[(anew["model"] == short_title(best)) & (anew["folds of seed"] != str(best["facts"]["seed"]))]
+    figures = [f"{accuracy} (seed {seed})" for accuracy, seed in zip(anew["accuracy"], anew["folds of seed"])]
     return f" On folds drawn anew, on which nothing was chosen, it reaches {_listed(figures)}." if figures else ""
 
 
