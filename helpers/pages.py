@@ -26,11 +26,11 @@ img { max-width: 100%; height: auto; display: block; margin: .6em 0; } p, li, ca
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #f6f6f6; padding: .6em .8em; font-size: .85em; }
 code { background: #f2f2f2; padding: 0 .2em; font-size: .9em; overflow-wrap: anywhere; } pre code { background: none; padding: 0; }
 .table { margin: .8em 0; } .wide { overflow-x: auto; border: 1px solid #ddd; }
-table { border-collapse: collapse; font-size: .88em; font-variant-numeric: tabular-nums; } caption { text-align: left; color: #555; padding: .3em .5em; }
-th, td { padding: .35em .6em; border-bottom: 1px solid #e4e4e4; vertical-align: top; } thead th { background: #f6f6f6; border-bottom: 2px solid #bbb; }
+table { border: 0; border-collapse: collapse; font-size: .88em; font-variant-numeric: tabular-nums; } caption { text-align: left; color: #555; padding: .3em .5em; }
+th, td { padding: .35em .6em; border: 0; border-bottom: 1px solid #e4e4e4; vertical-align: top; } thead th { background: #f6f6f6; border-bottom: 2px solid #bbb; }
 .wide td, .wide th, td[align=right] { white-space: nowrap; } details { margin: .8em 0; } summary { cursor: pointer; }
 @media (max-width: 640px) {
-  .dataframe, table[id^="T_"] { display: block; overflow-x: auto; }
+  table { display: block; overflow-x: auto; }
   body { font-size: 15px; padding: 0 12px 32px; } h1 { font-size: 1.35em; } .plain table { font-size: .8em; } .plain td, .plain th { padding: .3em .35em; }
   .cards thead { display: none; } .cards table, .cards tbody, .cards tr, .cards td, .cards caption { display: block; }
   .cards tr { border: 1px solid #ddd; margin: 0 0 .7em; padding: .3em .5em; }

@@ -5,17 +5,16 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from helpers.augmentation.rows import JOURNALS, accepted_rows, count_sources, genre_descriptions, training_set
+from helpers.augmentation.rows import JOURNALS, accepted_rows, genre_descriptions, training_set
+from helpers.comparison.measurements import begin_measurement, keep_judged, read_measurement
 from helpers.comparison.metrics import compute_metrics, predictions_from_scores
 from helpers.comparison.paired import paired_test
 from helpers.representations.scores import decision_scores
 from helpers.runtime import Run
 from helpers.stories import N_FOLDS, chunk_stories, families_of
-from helpers.workspace import read_json, write_json, write_table
 
 TRAINING_SETS = {
     "originals": ("original",),
@@ -66,9 +65,9 @@ def measure_worth(
     if genre_descriptions(stories).keys() >= set(stories["genre"]):
         available.add("description")
     folder = run.workspace / "results" / name
-    about = {"dataset": facts, "facts": run.facts, "settings": settings}
-    predictions, counts = _begun(folder, about) if settings else (pd.DataFrame(), {})
-    done = set() if predictions.empty else set(zip(predictions["model"], predictions["training_set"], predictions["fold"]))
+    setting = {"dataset": facts, "facts": run.facts, "settings": settings}
+    predictions = begin_measurement(folder, setting, ("model", "training_set", "fold"), anew=settings is None)
+    done = set(zip(predictions["model"], predictions["training_set"], predictions["fold"]))
     for (fitted_on, judged, fold), (label, sources) in itertools.product(splits, training_sets.items()):
         chunked = sources == ("chunk",)
         left = {
@@ -79,25 +78,14 @@ def measure_worth(
         if not left or not available.issuperset(sources):
             continue
         rows = training_set(run, stories, fitted_on["story_id"], sources)
-        counts.setdefault(label, []).append(count_sources(rows))
         pieces = chunk_stories(judged) if chunked else judged.assign(parent_id=judged["story_id"])
+        found = []
         for model, pipeline in left.items():
             scores = decision_scores(pipeline.fit(rows, rows["genre"]), pieces)
             of_story = pd.DataFrame(scores).groupby(pieces["parent_id"].to_numpy()).mean().loc[judged["story_id"]]
-            found = predictions_from_scores(judged, of_story.to_numpy(), list(pipeline.classes_), fold=int(fold))
-            predictions = pd.concat([predictions, found.assign(model=model, training_set=label)], ignore_index=True)
-        (folder / "worth.json").unlink(missing_ok=True)  # it comes last, and vouches for the predictions
-        write_table(folder / "predictions.parquet", predictions)
-        write_json(folder / "worth.json", about | {"rows": counts})
-
-
-def _begun(folder: Path, about: dict) -> tuple[pd.DataFrame, dict]:
-    """What an earlier run has measured with the same models on the same dataset, and its numbers of rows; nothing where there was none."""
-    stored, file = read_json(folder / "worth.json"), folder / "predictions.parquet"
-    if stored and stored["dataset"]["sha256"] == about["dataset"]["sha256"] and stored["settings"] == about["settings"]:
-        if all(stored["facts"][name] == about["facts"][name] for name in ("dtype", "seed", "profile")):
-            return pd.read_parquet(file), stored["rows"]
-    return pd.DataFrame(), {}
+            judgements = predictions_from_scores(judged, of_story.to_numpy(), list(pipeline.classes_), fold=int(fold))
+            found.append(judgements.assign(model=model, training_set=label, rows=len(rows)))
+        predictions = keep_judged(folder, predictions, pd.concat(found))
 
 
 def read_worth(run: Run, facts: dict, results: Path | None = None) -> tuple[pd.DataFrame, pd.DataFrame] | None:
@@ -118,14 +106,9 @@ def read_worth(run: Run, facts: dict, results: Path | None = None) -> tuple[pd.D
         The second has a row for each model and genre family: `model`, `family`, `stories`, and the accuracy with each training
         set.
     """
-    parts, rows = [], {}
-    for name in (WORTH, TUNED_WORTH):
-        folder = (results or run.workspace / "results") / name
-        stored = read_json(folder / "worth.json")
-        of_another = stored and results is None and stored["facts"]["profile"] != run.profile.name
-        if stored and not of_another and stored["dataset"]["sha256"] == facts["sha256"]:
-            parts.append(_with_splits_named(pd.read_parquet(folder / "predictions.parquet")))
-            rows |= dict.fromkeys(parts[-1]["model"].unique(), stored["rows"])
+    folder, profile = (results, None) if results else (run.workspace / "results", run.profile.name)
+    found = (read_measurement(folder / name, facts, profile) for name in (WORTH, TUNED_WORTH))
+    parts = [_with_splits_named(predictions) for predictions in found if predictions is not None]
     if not parts:
         return None
     predictions = pd.concat(parts, ignore_index=True)
@@ -139,7 +122,7 @@ def read_worth(run: Run, facts: dict, results: Path | None = None) -> tuple[pd.D
             judged = of_model[of_model["training_set"] == name]
             if len(judged):
                 metrics = compute_metrics(judged)
-                row["rows"] = round(np.mean([sum(count.values()) for count in rows[model][name]]))
+                row["rows"] = round(judged.groupby("fold")["rows"].first().mean())
                 for key, title in (("accuracy", "accuracy"), ("f1_macro", "macro F1")):
                     row |= {title: metrics[key], f"{title} low": metrics[f"{key}_low"], f"{title} high": metrics[f"{key}_high"]}
                 if name != "originals":

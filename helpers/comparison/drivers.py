@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 from sklearn.metrics import f1_score
 
+from helpers.comparison.measurements import read_measurement
 from helpers.comparison.metrics import bootstrap_interval
-from helpers.workspace import read_json, read_whole
 
 DRIVERS = "learning_curve"
 """Folder in the store."""
@@ -27,10 +27,7 @@ def read_drivers(folder: Path, dataset: dict) -> pd.DataFrame | None:
         DataFrame of `study`, `value`, `model`, `stories`, `accuracy`, `low`, `high` (95 %, over stories) and `f1_macro`, in the order of the measurement;
         None where it was not measured.
     """
-    facts, file = read_json(folder / DRIVERS / "facts.json"), folder / DRIVERS / "predictions.parquet"
-    if not facts or facts["dataset"]["sha256"] != dataset["sha256"]:
-        return None
-    if (predictions := read_whole(file, lambda: pd.read_parquet(file))) is None:
+    if (predictions := read_measurement(folder / DRIVERS, dataset)) is None:
         return None
     rows = []
     for (study, value, model), judged in predictions.groupby(["study", "value", "model"], sort=False):

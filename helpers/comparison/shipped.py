@@ -93,13 +93,12 @@ def publish(workspace: Path, profile: str, notebooks: tuple[str, ...] = (), ship
 
 def _same(store: Store, name: str) -> bool:
     """Whether the store holds a measurement of this profile, and on this dataset where it says on which."""
-    for file in ("facts.json", "worth.json"):
-        path = store.folder / name / file
-        if path.exists():
-            content = json.loads(path.read_text(encoding="utf-8"))
-            dataset = content.get("dataset", store.dataset)
-            return dataset["sha256"] == store.dataset["sha256"] and content.get("facts", content)["profile"] == store.profile
-    return False
+    path = store.folder / name / "facts.json"
+    if not path.exists():
+        return False
+    content = json.loads(path.read_text(encoding="utf-8"))
+    dataset = content.get("dataset", store.dataset)
+    return dataset["sha256"] == store.dataset["sha256"] and content.get("facts", content)["profile"] == store.profile
 
 
 def _compact(predictions: pd.DataFrame, others: bool = False) -> pd.DataFrame:

@@ -12,7 +12,6 @@ import argparse
 import functools
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,6 +21,7 @@ from helpers.augmentation.rows import training_set
 from helpers.augmentation.worth import TRAINING_SETS, TUNED_WORTH, measure_worth, read_worth, worth_as_text
 from helpers.comparison.approaches import APPROACHES
 from helpers.comparison.drivers import DRAWN, DRIVERS, read_drivers
+from helpers.comparison.measurements import begin_measurement, keep_judged
 from helpers.comparison.metrics import predictions_from_scores
 from helpers.comparison.store import read_result
 from helpers.fewshot.classifiers import build_parts, variants
@@ -32,7 +32,6 @@ from helpers.measuring import progress_line
 from helpers.representations import lexical, sentences
 from helpers.representations.scores import decision_scores
 from helpers.runtime import Run
-from helpers.workspace import read_json, read_whole, write_json, write_table
 
 SIZES = (2, 4, 6, 8)
 TOKENS = (64, 256, 1024)
@@ -67,8 +66,7 @@ def measure_drivers(run: Run, table: pd.DataFrame, facts: dict, setfits: dict[st
     folder = run.workspace / "results" / DRIVERS
     encoder, label = models.load_encoder(run, models.PACKAGED_ENCODER)
     setting = {"dataset": facts, "encoder": label, "facts": run.facts}
-    done = _begun(folder, setting)
-    write_json(folder / "facts.json", setting)
+    done = begin_measurement(folder, setting, ("study", "value", "model"))
     settings = [
         (study, value, name, fit)
         for study, value, fits in _settings(run, table, encoder, label, setfits or {})
@@ -81,21 +79,9 @@ def measure_drivers(run: Run, table: pd.DataFrame, facts: dict, setfits: dict[st
         if (study, value) not in SAME or kept.empty:
             kept = pd.concat([judge(int(fold)) for fold in sorted(table["fold"].unique())])
         kept = kept[["story_id", "fold", "genre", "predicted", "truth_rank"]].assign(study=study, value=value, model=name)
-        done = pd.concat([done, kept], ignore_index=True) if len(done) else kept
-        write_table(folder / "predictions.parquet", done)
+        done = keep_judged(folder, done, kept)
         print(progress_line(place, len(left), time.perf_counter() - begin, f"{study} {value}, {name}"), flush=True)
     return read_drivers(run.workspace / "results", facts)
-
-
-def _begun(folder: Path, setting: dict) -> pd.DataFrame:
-    """What an earlier run in the same setting has judged; empty where there was none."""
-    file, earlier = folder / "predictions.parquet", read_json(folder / "facts.json")
-    columns = ["story_id", "fold", "genre", "predicted", "truth_rank", "study", "value", "model"]
-    if earlier and earlier["dataset"]["sha256"] == setting["dataset"]["sha256"] and earlier["encoder"] == setting["encoder"]:
-        same = all(earlier["facts"][name] == setting["facts"][name] for name in ("dtype", "seed", "profile"))
-        if same and (predictions := read_whole(file, lambda: pd.read_parquet(file))) is not None:
-            return predictions
-    return pd.DataFrame(columns=columns)
 
 
 def _settings(run: Run, table: pd.DataFrame, encoder, label: str, setfits: dict[str, dict]):

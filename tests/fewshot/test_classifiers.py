@@ -6,6 +6,7 @@ Written for: a benchmark that times a cache, and a large encoder that is silentl
 import dataclasses
 
 import pytest
+import torch
 
 from helpers import models, stories
 from helpers.augmentation.rows import count_sources, genre_descriptions, training_set
@@ -63,7 +64,8 @@ def test_benchmark_measures_and_latency_does_not_read_the_cache(run, sample, mon
     without_cache(fitted, build_parts(run, keep=False)[0])
     for file in (run.workspace / "embeddings").glob("*.vectors"):
         file.unlink()
-    assert fitted["fast"].predict_proba(judged) == pytest.approx(before, abs=1e-3)
+    # In bf16 the last digits depend on which texts stand in a batch, and without the cache others do; with AMX more of them.
+    assert fitted["fast"].predict_proba(judged) == pytest.approx(before, abs=1e-3 if run.dtype == torch.float32 else 5e-3)
     assert not list((run.workspace / "embeddings").glob("*.vectors"))
     assert speed.latency(fitted, judged)["p50 ms, one core"].item() > 1
     assert read_benchmark(run) is None
