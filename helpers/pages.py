@@ -32,7 +32,7 @@ th, td { padding: .35em .6em; border: 0; border-bottom: 1px solid #e4e4e4; verti
 @media (max-width: 640px) {
   table { display: block; overflow-x: auto; }
   body { font-size: 15px; padding: 0 12px 32px; } h1 { font-size: 1.35em; } .plain table { font-size: .8em; } .plain td, .plain th { padding: .3em .35em; }
-  .cards thead { display: none; } .cards table, .cards tbody, .cards tr, .cards td, .cards caption { display: block; }
+  .cards thead { display: none; } .cards tbody, .cards tr, .cards td, .cards caption { display: block; }
   .cards tr { border: 1px solid #ddd; margin: 0 0 .7em; padding: .3em .5em; }
   .cards td { border: 0; padding: .08em 0; text-align: left; } .cards td:empty { display: none; }
   .cards td:not(:first-child)::before { content: attr(data-label) ": "; color: #666; } .cards td:first-child { font-weight: 600; }

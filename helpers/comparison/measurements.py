@@ -27,12 +27,10 @@ def begin_measurement(folder: Path, setting: dict, columns: tuple[str, ...], ane
         What is judged already, as `keep_judged` returned it; at the beginning no row, and these columns.
     """
     earlier = read_json(folder / _FACTS)
-    if not anew and earlier and _alike(earlier, setting):
-        judged = _read(folder)
-    else:
-        judged = None
+    if anew or not earlier or not _alike(earlier, setting):
         (folder / _PREDICTIONS).unlink(missing_ok=True)
     write_json(folder / _FACTS, setting)
+    judged = _read(folder)
     return pd.DataFrame(columns=columns) if judged is None else judged
 
 

@@ -44,7 +44,5 @@ def test_it_begins_anew_when_asked_and_where_a_file_was_cut_short(tmp_path, caps
     assert begin_measurement(tmp_path, setting(), COLUMNS).empty
     assert "set aside as predictions.parquet.broken-1" in capsys.readouterr().out
     keep_judged(tmp_path, NONE, JUDGED)
-    assert (
-        begin_measurement(tmp_path, setting(), COLUMNS, anew=True).empty
-        and read_measurement(tmp_path, {"sha256": "a" * 64}) is None
-    )
+    assert begin_measurement(tmp_path, setting(), COLUMNS, anew=True).empty
+    assert read_measurement(tmp_path, {"sha256": "a" * 64}) is None
