@@ -153,6 +153,7 @@ _LORA = {
     "lora_dropout": _SHARE,
     "use_dora": _FLAG,
     "use_rslora": _FLAG,
+    "language_modelling": _NUMBER.or_zero("none"),
 }
 _SETFIT = {
     "sources": _list_of(_one_of(*_SOURCES), f"a list of one or more of {', '.join(map(repr, _SOURCES))}"),

@@ -21,14 +21,14 @@ def config(tokenizer, **changes):
     )  # fmt: skip
 
 
-def causal(tokenizer):
+def causal(tokenizer, **changes):
     torch.manual_seed(0)
-    return Qwen2ForCausalLM(config(tokenizer))
+    return Qwen2ForCausalLM(config(tokenizer, **changes))
 
 
-def with_head(tokenizer, reads=states.READS):
+def with_head(tokenizer, reads=states.READS, **changes):
     torch.manual_seed(0)
-    model = Qwen2ForSequenceClassification(config(tokenizer, num_labels=len(GENRES)))
+    model = Qwen2ForSequenceClassification(config(tokenizer, num_labels=len(GENRES), **changes))
     model.score = classification_head(model, len(GENRES), reads)
     return model
 

@@ -32,8 +32,8 @@ def adapt(run: Run, model, config):
     return model
 
 
-def answer_loss(model, batch: dict, items: int | None = None, label_smoothing: float = 0.0):
-    """Cross-entropy of the head's genre, or of the answer's tokens alone.
+def answer_loss(model, batch: dict, items: int | None = None, label_smoothing: float = 0.0, language_modelling: float = 0.0):
+    """Cross-entropy of the head's genre, or of the answer's tokens alone; in training, perhaps with a share of the next word's.
 
     With 152,000 to 262,000 words, logits for every position would be most of the memory and a third of the time; so Trainer's `compute_loss_func`, which
     comes after them, will not do.
@@ -44,12 +44,17 @@ def answer_loss(model, batch: dict, items: int | None = None, label_smoothing: f
             at the right end, so padding belongs on the left.
         items: what the summed loss is divided by; the number of labels in the batch by default.
         label_smoothing: for a head.
+        language_modelling: how much of `next_word_loss` is added while the model trains, λ of Radford et al. (2018), equation 5; a model
+            that is evaluated is judged by the labels alone.
 
     Returns:
         The loss and the model's outputs.
     """
     batch = dict(batch)
     labels = batch.pop("labels")
+    language_modelling *= model.training
+    if language_modelling:
+        batch["output_hidden_states"] = True
     if labels.dim() == 1:
         outputs = model(**batch)
         logits, targets = outputs.logits, labels
@@ -62,7 +67,33 @@ def answer_loss(model, batch: dict, items: int | None = None, label_smoothing: f
         logits, targets = outputs.logits[:, :-1].flatten(0, 1), labels[:, -width:].flatten()
         label_smoothing = 0.0
     loss = F.cross_entropy(logits.float(), targets, reduction="sum", label_smoothing=label_smoothing)
-    return loss / (items if items is not None else (targets != -100).sum()), outputs
+    counted = (targets != -100).sum()
+    loss = loss / (items if items is not None else counted)
+    if language_modelling:
+        # Of a batch that is one of several in a step, its part of the step: as many as it has of the labels.
+        part = 1.0 if items is None else counted / items
+        loss = loss + language_modelling * part * next_word_loss(model, outputs.hidden_states[-1], batch)
+    return loss, outputs
+
+
+def next_word_loss(model, states: torch.Tensor, batch: dict, places: int = 96) -> torch.Tensor:
+    """Cross-entropy of the next token at random places of a batch, what the model was made with.
+
+    Kept small beside another loss, it keeps the model able to do what it could before. Logits of every place would be most of the memory.
+
+    Args:
+        model: causal, or with a head on a model whose input embeddings are its output layer too.
+        states: what the output layer reads, float (batch, tokens, hidden).
+        batch: `input_ids` and `attention_mask`, int64 (batch, tokens).
+        places: how many are drawn, fewer where the batch has fewer.
+    """
+    known = batch["attention_mask"].bool()
+    rows, columns = (known[:, :-1] & known[:, 1:]).nonzero(as_tuple=True)
+    drawn = torch.randperm(len(rows))[:places].to(rows.device)
+    rows, columns = rows[drawn], columns[drawn]
+    words = (model.get_output_embeddings() or model.get_input_embeddings()).weight
+    logits = F.linear(states[rows, columns].to(words.dtype), words)
+    return F.cross_entropy(logits.float(), batch["input_ids"][rows, columns + 1])
 
 
 def _positions(model, mask: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -99,6 +130,7 @@ def train_lora(
     weight_decay: float = 0.0,
     label_smoothing: float = 0.0,
     head_learning_rate: float | None = None,
+    language_modelling: float = 0.0,
     validation: list[dict] | None = None,
     lines: int = 10,
     resume: bool | None = None,
@@ -117,6 +149,7 @@ def train_lora(
         epochs, learning_rate, batch_size, accumulation, warmup, weight_decay, label_smoothing: as in `TrainingArguments`;
             the rate falls linearly.
         head_learning_rate: the head's own, where it shall differ.
+        language_modelling: see `answer_loss`.
         validation: examples of stories that do not train; None to keep the last epoch.
         lines, resume: see `Training`.
 
@@ -124,7 +157,7 @@ def train_lora(
         The `PeftModel`, its cost, its log (one dict a printed step), and the folder that holds the adapter.
 
     Raises:
-        ValueError: there is nothing to train on, or the loss is not finite.
+        ValueError: there is nothing to train on, the loss is not finite, or the next word cannot be asked of a model with a head.
     """
     # They take seconds to import, and a notebook that trains nothing imports this module too.
     from peft import PeftModel
@@ -143,6 +176,12 @@ def train_lora(
     }
     if validation:
         recipe["validation"] = hashlib.sha256(json.dumps(validation).encode()).hexdigest()
+    if language_modelling:
+        if isinstance(examples[0]["labels"], int) and not model.config.get_text_config().tie_word_embeddings:
+            raise ValueError(
+                "This model's output layer is not its input embeddings, and a head replaces it: set language_modelling to 0."
+            )
+        recipe["language_modelling"] = language_modelling
     if head_learning_rate:
         recipe["head_learning_rate"] = head_learning_rate
     if isinstance(head := getattr(model, "score", None), nn.Sequential):
@@ -187,6 +226,7 @@ def train_lora(
         seed=run.seed,
     )
     trainer = GenreTrainer(
+        language_modelling,
         model=model,
         args=arguments,
         train_dataset=examples,

@@ -19,7 +19,7 @@ from transformers import Qwen2ForCausalLM
 from helpers import models, runtime, training
 from helpers.llm.examples import answer_ids, instruction_examples, prompt_ids
 from helpers.llm.head import classification_head, fit_head
-from helpers.llm.lora import borrow_adapter, train_lora
+from helpers.llm.lora import answer_loss, borrow_adapter, next_word_loss, train_lora
 from helpers.llm.scoring import classify, score_genres
 from helpers.llm.trainer import GenreTrainer
 from helpers.representations import states
@@ -225,6 +225,60 @@ def test_the_head_can_have_a_learning_rate_of_its_own(run, tokenizer, eight):
         moved[rate] = float((head - before).detach().abs().max())
         assert max(float(p.detach().abs().max()) for name, p in trained.items() if "lora_B" in name) > 1e-3
     assert moved[1e-9] < 1e-6 < 1e-3 < moved[None]
+
+
+def test_the_next_words_loss_is_the_models_own(tokenizer, eight):
+    tied = {"tie_word_embeddings": True}
+    examples = classification_examples(tokenizer, eight, 40, GENRES)
+    batch = pad_batch(tokenizer, [e["input_ids"] for e in examples], side="right")
+    model, head = causal(tokenizer, **tied), with_head(tokenizer, **tied)
+    head.model.load_state_dict(model.model.state_dict())
+    expected = model(**batch, labels=batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)).loss.item()
+    for of in (model, head):
+        states = of(**batch, output_hidden_states=True).hidden_states[-1]
+        assert next_word_loss(of, states, batch, places=10**6).item() == pytest.approx(expected, abs=1e-5)
+        drawn = [next_word_loss(of, states, batch).item() for _ in range(40)]
+        assert len(set(drawn)) == 40 and np.mean(drawn) == pytest.approx(expected, abs=0.1)
+
+
+def test_a_share_of_the_next_words_loss_counts_in_training_alone(tokenizer, eight):
+    model = with_head(tokenizer, tie_word_embeddings=True)
+    examples = classification_examples(tokenizer, eight, 8, GENRES)
+    batch = pad_batch(tokenizer, [e["input_ids"] for e in examples], side="right")
+    batch["labels"] = torch.tensor([e["labels"] for e in examples])
+    with torch.no_grad():
+        genre = answer_loss(model.eval(), batch)[0]
+        assert answer_loss(model, batch, language_modelling=0.5)[0] == genre
+        torch.manual_seed(1)
+        whole = answer_loss(model.train(), batch, language_modelling=0.5)[0] - genre
+        torch.manual_seed(1)  # one of two batches in a step: half of it
+        half = answer_loss(model, batch, items=16, language_modelling=0.5)[0] - genre / 2
+    assert whole.item() > 0.5 and half.item() == pytest.approx(whole.item() / 2)
+
+
+def test_a_share_of_the_next_words_loss_keeps_what_the_model_knew(run, tokenizer, eight):
+    run = fp32(run)
+    examples = classification_examples(tokenizer, eight, 40, GENRES)
+    batch = pad_batch(tokenizer, [e["input_ids"] for e in examples], side="right")
+    options = {"epochs": 8, "learning_rate": 5e-3, "batch_size": 4, "accumulation": 2}
+    lost = {}
+    for share in (0, 0.5):
+        model = with_head(tokenizer, tie_word_embeddings=True)
+        model, _, log, adapter = train_lora(
+            run, "x", model, tokenizer, lora_config("SEQ_CLS"), examples, language_modelling=share, **options
+        )
+        assert (classify(run, model, tokenizer, examples).argmax(1) == [e["labels"] for e in examples]).all()
+        with torch.no_grad():
+            states = model(**batch, output_hidden_states=True).hidden_states[-1]
+            lost[share] = next_word_loss(model, states, batch, places=10**6).item()
+        same = train_lora(run, "x", with_head(tokenizer, tie_word_embeddings=True), tokenizer, lora_config("SEQ_CLS"), examples, language_modelling=share, **options)  # fmt: skip
+        assert same[3] == adapter
+    assert len(list((run.workspace / "training").iterdir())) == 2
+    assert lost[0.5] < lost[0] - 1
+    with pytest.raises(ValueError, match="set language_modelling to 0"):
+        train_lora(
+            run, "x", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, language_modelling=0.5, **options
+        )
 
 
 def test_a_finished_training_is_loaded_not_repeated(run, tokenizer, eight, capsys):

@@ -72,7 +72,8 @@ def save_llm(folder: Path, tiny: bool, tokenizer: PreTrainedTokenizerFast | None
         "pad_token_id": tokenizer.pad_token_id,
     }
     if tiny:
-        config = Qwen2Config(**TINY, num_key_value_heads=2, vocab_size=len(tokenizer), initializer_range=0.2, **ids)
+        shape = TINY | {"num_key_value_heads": 2, "vocab_size": len(tokenizer), "tie_word_embeddings": True}
+        config = Qwen2Config(**shape, initializer_range=0.2, **ids)
     else:
         config = qwen_config()
         config.update(ids)
