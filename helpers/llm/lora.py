@@ -68,11 +68,11 @@ def answer_loss(model, batch: dict, items: int | None = None, label_smoothing: f
         label_smoothing = 0.0
     loss = F.cross_entropy(logits.float(), targets, reduction="sum", label_smoothing=label_smoothing)
     counted = (targets != -100).sum()
-    loss = loss / (items if items is not None else counted)
+    items = counted if items is None else items
+    loss = loss / items
     if language_modelling:
         # Of a batch that is one of several in a step, its part of the step: as many as it has of the labels.
-        part = 1.0 if items is None else counted / items
-        loss = loss + language_modelling * part * next_word_loss(model, outputs.hidden_states[-1], batch)
+        loss = loss + language_modelling * counted / items * next_word_loss(model, outputs.hidden_states[-1], batch)
     return loss, outputs
 
 

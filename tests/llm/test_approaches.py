@@ -261,24 +261,25 @@ def test_a_share_of_the_next_words_loss_keeps_what_the_model_knew(run, tokenizer
     examples = classification_examples(tokenizer, eight, 40, GENRES)
     batch = pad_batch(tokenizer, [e["input_ids"] for e in examples], side="right")
     options = {"epochs": 8, "learning_rate": 5e-3, "batch_size": 4, "accumulation": 2}
+
+    def train(share, **changes):
+        model = with_head(tokenizer, **changes)
+        config = lora_config("SEQ_CLS")
+        model, *_, adapter = train_lora(run, "x", model, tokenizer, config, examples, language_modelling=share, **options)
+        return model, adapter
+
     lost = {}
     for share in (0, 0.5):
-        model = with_head(tokenizer, tie_word_embeddings=True)
-        model, _, log, adapter = train_lora(
-            run, "x", model, tokenizer, lora_config("SEQ_CLS"), examples, language_modelling=share, **options
-        )
+        model, adapter = train(share, tie_word_embeddings=True)
         assert (classify(run, model, tokenizer, examples).argmax(1) == [e["labels"] for e in examples]).all()
         with torch.no_grad():
             states = model(**batch, output_hidden_states=True).hidden_states[-1]
             lost[share] = next_word_loss(model, states, batch, places=10**6).item()
-        same = train_lora(run, "x", with_head(tokenizer, tie_word_embeddings=True), tokenizer, lora_config("SEQ_CLS"), examples, language_modelling=share, **options)  # fmt: skip
-        assert same[3] == adapter
+        assert train(share, tie_word_embeddings=True)[1] == adapter
     assert len(list((run.workspace / "training").iterdir())) == 2
     assert lost[0.5] < lost[0] - 1
     with pytest.raises(ValueError, match="set language_modelling to 0"):
-        train_lora(
-            run, "x", with_head(tokenizer), tokenizer, lora_config("SEQ_CLS"), examples, language_modelling=0.5, **options
-        )
+        train(0.5)
 
 
 def test_a_finished_training_is_loaded_not_repeated(run, tokenizer, eight, capsys):
