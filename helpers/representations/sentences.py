@@ -5,8 +5,6 @@ stands for the story."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -14,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from helpers.representations.cache import kept_vectors
-from helpers.representations.windows import READS, columns_read, has_tokens, side_by_side, split_windows
+from helpers.representations.windows import columns_read, has_tokens, vectors_read
 from helpers.runtime import Run
 
 
@@ -64,7 +62,7 @@ def _embed_side_by_side(
     A text whose vector is kept is not even split; of any other, a window that several columns read is embedded once.
     """
     if not keep:
-        return _mean_windows(encoder, columns, lambda pieces: dict(zip(pieces, encode(run, encoder, pieces))))
+        return vectors_read(encoder, columns, lambda pieces: dict(zip(pieces, encode(run, encoder, pieces))))
     size = encoder.max_seq_length
 
     def keep_windows(pieces: list[str]) -> dict[str, np.ndarray]:
@@ -76,7 +74,7 @@ def _embed_side_by_side(
             run,
             f"{label} {reads} of {size}",
             list(dict.fromkeys(texts)),
-            lambda new, reads=reads: _mean_windows(encoder, [(new, reads)], keep_windows),
+            lambda new, reads=reads: vectors_read(encoder, [(new, reads)], keep_windows),
             add=add,
             block=len(texts),  # what takes long is the windows, and they are kept as they come
         )
@@ -84,18 +82,12 @@ def _embed_side_by_side(
     return np.hstack(found)
 
 
-def _mean_windows(encoder, columns: list[tuple[list[str], str]], embed_pieces: Callable) -> np.ndarray:
-    windows = [[READS[reads](split_windows(encoder, text)) for text in texts] for texts, reads in columns]
-    pieces = list(dict.fromkeys(piece for column in windows for of_text in column for piece in of_text))
-    return side_by_side(windows, embed_pieces(pieces))
-
-
 class Windows(TransformerMixin, BaseEstimator):
     """A frozen encoder's embeddings of parts of a story, side by side: a scikit-learn transformer of story tables.
 
     Args:
         run, encoder, label, keep: see `embed`.
-        reads: the parts: any of `READS`, and `title`.
+        reads: the parts: any of `windows.read_windows`, and `title`.
     """
 
     def __init__(self, run: Run, encoder, label: str, reads=("opening", "whole", "title"), keep: bool = True):

@@ -5,15 +5,10 @@ Nothing here needs torch, so a saved classifier reads as the one that was traine
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
-
-READS = {
-    "whole": lambda windows: windows,
-    "opening": lambda windows: windows[:1],
-    "ends": lambda windows: windows if len(windows) < 3 else [windows[0], windows[-1]],
-}
-"""What of a story is read, as a choice among its windows."""
 
 
 def columns_read(table: pd.DataFrame, reads: tuple[str, ...]) -> list[tuple[list[str], str]]:
@@ -21,7 +16,7 @@ def columns_read(table: pd.DataFrame, reads: tuple[str, ...]) -> list[tuple[list
 
     Args:
         table: story table.
-        reads: any of `READS` for the text, and `title`.
+        reads: any of `read_windows` for the text, and `title`.
     """
     return [(table["title"].tolist(), "whole") if part == "title" else (table["text"].tolist(), part) for part in reads]
 
@@ -45,6 +40,25 @@ def split_windows(encoder, text: str) -> list[str]:
     return pieces or [text]
 
 
+def read_windows(encoder, text: str, reads: str) -> list[str]:
+    """What of a text is read, as windows of the encoder's length: `whole` text, `opening` (the first), or `ends` (the first and the last)."""
+    if reads == "opening":
+        return [_first_window(encoder, text)]
+    windows = split_windows(encoder, text)
+    if reads == "ends":
+        return windows if len(windows) < 3 else [windows[0], windows[-1]]
+    if reads == "whole":
+        return windows
+    raise ValueError(f"An encoder reads whole, opening or ends of a text, not {reads!r}.")
+
+
+def _first_window(encoder, text: str) -> str:
+    """The first of the windows of a text, without looking far beyond it: a tokenizer takes as long as the text is."""
+    far = text.find(" ", 10 * encoder.max_seq_length)
+    beginning = split_windows(encoder, text[:far]) if far > 0 else []
+    return beginning[0] if len(beginning) > 1 else split_windows(encoder, text)[0]
+
+
 def _token_places(tokenizer, text: str) -> list[tuple[int, int]]:
     """Where each token begins and ends in a text; the tokenizer is transformers' or that of the package `tokenizers`."""
     if hasattr(tokenizer, "encode_batch"):
@@ -59,16 +73,19 @@ def has_tokens(tokenizer, text: str) -> bool:
     return bool(tokenizer(text, verbose=False)["input_ids"])
 
 
-def side_by_side(windows: list[list[list[str]]], vectors: dict[str, np.ndarray]) -> np.ndarray:
-    """Vectors of texts from those of their windows, column beside column.
+def vectors_read(encoder, columns: list[tuple[list[str], str]], embed_pieces: Callable) -> np.ndarray:
+    """Vectors of what is read of each text, column beside column.
 
     Args:
-        windows: for each column, the windows that are read of each text.
-        vectors: by window, (dimensions,).
+        encoder: with `tokenizer` and `max_seq_length`.
+        columns: see `columns_read`.
+        embed_pieces: from windows to the vector of each: a dict.
 
     Returns:
         float32 array (texts, columns × dimensions).
     """
+    windows = [[read_windows(encoder, text, reads) for text in texts] for texts, reads in columns]
+    vectors = embed_pieces(list(dict.fromkeys(piece for column in windows for of_text in column for piece in of_text)))
     return np.hstack(
         [np.stack([mean_vector(np.stack([vectors[piece] for piece in of_text])) for of_text in column]) for column in windows]
     )

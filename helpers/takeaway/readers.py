@@ -15,7 +15,7 @@ import pandas as pd
 
 from helpers.representations.lexical import with_title
 from helpers.representations.onnx_encoder import OnnxEncoder
-from helpers.representations.windows import READS, columns_read, side_by_side, split_windows
+from helpers.representations.windows import columns_read, vectors_read
 
 PROBE = pd.DataFrame(
     {
@@ -59,9 +59,7 @@ class OnnxWindows:
 
     def transform(self, table: pd.DataFrame) -> np.ndarray:
         columns = columns_read(table, self.recipe["reads"])
-        windows = [[READS[reads](split_windows(self.encoder, text)) for text in texts] for texts, reads in columns]
-        pieces = list(dict.fromkeys(piece for column in windows for of_text in column for piece in of_text))
-        return side_by_side(windows, dict(zip(pieces, self.encoder.encode(pieces))))
+        return vectors_read(self.encoder, columns, lambda pieces: dict(zip(pieces, self.encoder.encode(pieces))))
 
     def files(self) -> dict[str, bytes]:
         return {"encoder.onnx": self.encoder.graph, "tokenizer.json": self.encoder.vocabulary.encode()}

@@ -4,9 +4,13 @@ Written for: encoders that silently read the first 256 word pieces of a 1,200-pi
 """
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.models import Pooling, Transformer
 from tokenizers.processors import TemplateProcessing
+from transformers import ModernBertConfig, ModernBertModel
 
 from helpers import models
 from helpers.representations import lexical, sentences
@@ -14,7 +18,7 @@ from helpers.representations.lexical import with_title
 from helpers.representations.onnx_export import Int8Encoder, export
 from helpers.representations.scores import decision_scores
 from helpers.representations.sentences import embed, encode
-from helpers.representations.windows import columns_read, split_windows
+from helpers.representations.windows import columns_read, read_windows, split_windows
 
 pytestmark = pytest.mark.number_types
 
@@ -31,6 +35,18 @@ def test_windows_cover_the_story(encoder):
     assert len(windows) > 3 and all(len(model.tokenizer(w)["input_ids"]) <= model.max_seq_length + 2 for w in windows)
     assert windows[0].startswith("word0 ") and split_windows(model, "") == [""]
     assert split_windows(model, "short") == ["short"]
+    assert read_windows(model, text, "whole") == windows and read_windows(model, text, "ends") == [windows[0], windows[-1]]
+    with pytest.raises(ValueError, match="whole, opening or ends"):
+        read_windows(model, text, "middle")
+
+
+def test_an_opening_is_found_without_reading_on(encoder, sample):
+    """Also where words are far longer than usual, or no space parts them."""
+    model, _ = encoder
+    others = ["x" * 9000, "丿 " * 3000, "山川草木" * 2000, "-" * 5000 + " end", "a " * 300, " " * 4000 + "late " * 400, ""]
+    for text in [*sample["text"].head(40), *others]:
+        for model.max_seq_length in (16, 64, 256):
+            assert read_windows(model, text, "opening") == split_windows(model, text)[:1]
 
 
 def test_embeddings_are_unit_length_see_the_end_and_are_kept(run, encoder, monkeypatch):
@@ -62,6 +78,23 @@ def test_8_bits_keep_the_direction_of_every_vector_whatever_stands_beside_it(run
     assert (small.encode(texts[3:5]) == vectors[3:5]).all()
     np.testing.assert_allclose(export(model).encode(texts[:-2]), whole[:-2], atol=1e-4 if run.dtype == torch.float32 else 0.02)
     assert model.max_seq_length == 256
+
+
+def test_a_graph_leaves_out_the_masks_that_hide_nothing_and_keeps_all_others(encoder, tmp_path):
+    """Masks for padding, of which there is none, cost a third of the time; sliding windows (ModernBERT) are masks too, and stay."""
+    model, _ = encoder
+    assert "Where" not in {node.op_type for node in onnx.load_from_string(export(model).graph).graph.node}
+    places = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id"), 0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 64, "local_attention": 8}
+    torch.manual_seed(0)
+    windowed = ModernBertModel(ModernBertConfig(vocab_size=len(model.tokenizer), initializer_range=0.5, **sizes, **places))
+    windowed.save_pretrained(tmp_path)
+    model.tokenizer.save_pretrained(tmp_path)
+    windowed = SentenceTransformer(modules=[Transformer(str(tmp_path)), Pooling(32)], device="cpu")
+    windowed.max_seq_length = 64
+    text = "A sheriff rode into town and fired at nobody. " * 4
+    whole = windowed.encode([text], normalize_embeddings=True)
+    np.testing.assert_allclose(export(windowed).encode([text]), whole, atol=1e-4)
 
 
 @pytest.mark.parametrize("build", [lexical.word_svm, lexical.character_svm])
