@@ -71,7 +71,12 @@ def measure_steps(profile: str, workspace: str, name: str | None, variant: dict,
 
 
 def time_steps(
-    run: runtime.Run, model, batches: list[dict], accumulation: int = 1, everywhere: bool = False
+    run: runtime.Run,
+    model,
+    batches: list[dict],
+    accumulation: int = 1,
+    everywhere: bool = False,
+    language_modelling: float = 0.0,
 ) -> tuple[float, float]:
     """Train on each batch once, after a step that warms up, on the last one.
 
@@ -81,6 +86,7 @@ def time_steps(
         batches: what the model takes, and `labels`; the last is the longest, so that the peak is its.
         accumulation: batches in one optimizer step.
         everywhere: whether the vocabulary's logits are computed at every position instead of for the answer alone.
+        language_modelling: see `answer_loss`.
 
     Returns:
         Seconds without the warm-up, and peak memory in GB (10^9 bytes): of the GPU where there is one, else of the process.
@@ -93,7 +99,10 @@ def time_steps(
         for place, batch in enumerate(some, 1):
             batch = {key: value.to(run.device) for key, value in batch.items()}
             with run.autocast():
-                loss = model(**batch).loss if everywhere else answer_loss(model, batch)[0]
+                if everywhere:
+                    loss = model(**batch).loss
+                else:
+                    loss, _ = answer_loss(model, batch, language_modelling=language_modelling)
             scaler.scale(loss / accumulation).backward()
             if place % accumulation == 0 or place == len(some):
                 scaler.step(optimizer)
