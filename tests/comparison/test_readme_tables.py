@@ -109,6 +109,22 @@ def test_what_the_readme_says_of_folds_drawn_anew_is_in_the_store():
         assert f"{words} {shown}" in said
 
 
+def test_what_the_readme_says_of_questions_is_in_the_store():
+    said = " ".join((PROJECT / "README.md").read_text(encoding="utf-8").split())
+
+    def answered(approach: str, who: str) -> tuple[str, int]:
+        rows = pd.DataFrame(
+            json.loads((SHIPPED / PROFILE / approach / "qa.json").read_text(encoding="utf-8"))["rows"]
+        ).set_index("")
+        return rows.loc[who, "exact match"].split("%")[0] + " %", rows.loc[who, "questions"]
+
+    share, asked = answered("seqcls_lora_tuned", "adapter on")
+    assert f"the LLM with a head answers {share} of {asked} questions" in said
+    assert f"the instructed one, which practised, {answered('instruct_lora_tuned_qa', 'adapter on')[0]};" in said
+    for approach in ("seqcls_lora_tuned", "instruct_lora_tuned_qa"):
+        assert f"untouched, {answered(approach, 'base model')[0]}." in said
+
+
 def test_figures_for_people():
     assert [percent(0.7251), points(-0.013), points(0.024)] == ["72.5 %", "−1.3", "+2.4"]
     assert [number(value) for value in (3349.6, 220.4, 39.04, 0.2634, 0)] == ["3,350", "220", "39", "0.263", "0"]
