@@ -88,7 +88,7 @@ def _without_masks(encoder):
     bare, text = copy.deepcopy(encoder), "one text " * encoder.max_seq_length
     try:
         bare[0].auto_model.set_attn_implementation("without_masks")
-    except ValueError:  # a model with attention of its own
+    except (AttributeError, ValueError):  # no transformer, or one with attention of its own
         return encoder
     return bare if np.allclose(bare.encode(text), encoder.encode(text), atol=1e-5) else encoder
 
