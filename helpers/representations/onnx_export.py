@@ -60,7 +60,8 @@ def export(encoder, in_8_bits: bool = False) -> OnnxEncoder:
 
 
 def _write(encoder, file: Path) -> None:
-    encoder = _without_masks(copy.deepcopy(encoder).float().cpu().eval())
+    encoder = copy.deepcopy(encoder).float().cpu().eval()
+    _leave_out_masks(encoder)
     example = encoder.tokenizer(["one text"], return_tensors="pt")
     tokens = torch.export.Dim("tokens", min=2, max=encoder.max_seq_length)
     torch.onnx.export(
@@ -75,22 +76,26 @@ def _write(encoder, file: Path) -> None:
     )
 
 
-def _without_masks(encoder):
-    """The encoder with attention that looks for no padding, of which texts that come one by one have none: a third of the time less.
+def _leave_out_masks(encoder) -> None:
+    """Let attention look for no padding, of which texts that come one by one have none: a third of the time less.
 
-    One whose attention is masked for another reason (sliding windows) gives other vectors then, and stays as it is.
+    An encoder whose attention is masked for another reason (sliding windows) gives other vectors then, and stays as it is.
     """
     from transformers import AttentionInterface
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     # Under a name that no kind of mask is registered for, transformers makes none.
     AttentionInterface.register("without_masks", sdpa_attention_forward)
-    bare, text = copy.deepcopy(encoder), "one text " * encoder.max_seq_length
+    text = "one text " * encoder.max_seq_length
+    before = encoder.encode(text)
     try:
-        bare[0].auto_model.set_attn_implementation("without_masks")
+        model = encoder[0].auto_model
+        usual = model.config._attn_implementation
+        model.set_attn_implementation("without_masks")
     except (AttributeError, ValueError):  # no transformer, or one with attention of its own
-        return encoder
-    return bare if np.allclose(bare.encode(text), encoder.encode(text), atol=1e-5) else encoder
+        return
+    if not np.allclose(encoder.encode(text), before, atol=1e-5):
+        model.set_attn_implementation(usual)
 
 
 class _Vectors(torch.nn.Module):

@@ -14,6 +14,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.utils import resample
 
 from helpers.comparison import readme
+from helpers.comparison.answering import read_answers
 from helpers.comparison.drivers import DRIVERS, drawn_anew, read_drivers
 from helpers.comparison.rendering import duration, number, percent, points, to_html, to_markdown
 from helpers.comparison.store import SHIPPED
@@ -112,17 +113,12 @@ def test_what_the_readme_says_of_folds_drawn_anew_is_in_the_store():
 def test_what_the_readme_says_of_questions_is_in_the_store():
     said = " ".join((PROJECT / "README.md").read_text(encoding="utf-8").split())
 
-    def answered(approach: str, who: str) -> tuple[str, int]:
-        rows = pd.DataFrame(
-            json.loads((SHIPPED / PROFILE / approach / "qa.json").read_text(encoding="utf-8"))["rows"]
-        ).set_index("")
-        return rows.loc[who, "exact match"].split("%")[0] + " %", rows.loc[who, "questions"]
-
-    share, asked = answered("seqcls_lora_tuned", "adapter on")
-    assert f"the LLM with a head answers {share} of {asked} questions" in said
-    assert f"the instructed one, which practised, {answered('instruct_lora_tuned_qa', 'adapter on')[0]};" in said
-    for approach in ("seqcls_lora_tuned", "instruct_lora_tuned_qa"):
-        assert f"untouched, {answered(approach, 'base model')[0]}." in said
+    kept = read_answers(SHIPPED / PROFILE).set_index("approach")
+    head, instructed = kept.loc["seqcls_lora_tuned"], kept.loc["instruct_lora_tuned_qa"]
+    assert f"the LLM with a head answers {percent(head['exact match'])} of {head['questions']} questions" in said
+    assert f"the instructed one, which practised, {percent(instructed['exact match'])};" in said
+    for asked in (head, instructed):
+        assert f"untouched, {percent(asked['base'])}." in said
 
 
 def test_figures_for_people():

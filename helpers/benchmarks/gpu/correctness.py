@@ -94,9 +94,7 @@ def learns(run: Run, approach: str) -> tuple[bool, str]:
 
     model = load()
     name = f"{approach}{'-nf4' if run.profile.four_bit else ''}"
-    options = {"epochs": 25, "learning_rate": 5e-3, "batch_size": 4, "lines": 2}
-    if approach == "head":
-        options["language_modelling"] = 0.5
+    options = {"epochs": 25, "learning_rate": 5e-3, "batch_size": 4, "lines": 2, "language_modelling": 0.5}
     model, _, log, adapter = train_lora(run, name, model, tokenizer, _lora(model, approach), examples, **options)
     scores = score(model)
     again = score(PeftModel.from_pretrained(load(), adapter))

@@ -102,7 +102,7 @@ def _time_way(run, sizes, approach, model, tokenizer, tokens, checkpointing, pad
         config = LoraConfig(r=32, lora_alpha=32, target_modules=attention + others, use_rslora=True, task_type=task)
     examples = [_example(length, approach, model.config.vocab_size) for length in lengths]
     batches = [_collate(tokenizer, examples[start : start + size], approach) for start in range(0, len(examples), size)]
-    loss = {"everywhere": padded and approach == ANSWER, "language_modelling": 0.5 if approach == HEAD and not padded else 0.0}
+    loss = {"everywhere": padded and approach == ANSWER, "language_modelling": 0.0 if padded else 0.5}
     adapted = adapt(of_way, model, config)
     try:
         seconds, peak = time_steps(run, adapted, batches, accumulation, **loss)
