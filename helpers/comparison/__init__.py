@@ -5,6 +5,7 @@ Notebook 07 reads the store; `figures` and `charts` draw, everything else is exp
 
 from helpers.comparison.answer import not_run, sentences, where_it_ran, which_to_use
 from helpers.comparison.answering import read_answers
+from helpers.comparison.approaches import POOLS
 from helpers.comparison.drivers import drawn_anew, read_drivers
 from helpers.comparison.errors import always_wrong, ceiling, family_confusion, genre_f1, stories_at_hand, worst_confusions
 from helpers.comparison.folds import chosen_folds, save_fold
@@ -27,6 +28,7 @@ from helpers.comparison.tables import (
 from helpers.comparison.trials import Trials
 
 __all__ = [
+    "POOLS",
     "PROTOCOLS",
     "Trials",
     "always_wrong",

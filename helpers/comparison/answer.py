@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from helpers.comparison.approaches import APPROACHES, HEAD, INSTRUCTED, kind_of
+from helpers.comparison.approaches import APPROACHES, HEAD, INSTRUCTED, TAKEN_AWAY, kind_of
 from helpers.comparison.drivers import drawn_anew, read_drivers
 from helpers.comparison.paired import compare_all, paired_test, tied_with_best
 from helpers.comparison.rendering import duration, number, percent, points
@@ -23,14 +23,6 @@ from helpers.comparison.tables import (
 
 USE = "python -m helpers.takeaway classify --model checkpoints/{profile}/classifiers/{which} stories.csv --out genres.csv"
 """The command that classifies a table with a saved classifier."""
-SAVED = {
-    "fused_setfit": "accurate-setfit",
-    "fused": "accurate",
-    "fused_fast_setfit": "fast-setfit",
-    "fused_fast": "fast",
-    "fused_fast_int8": "fast",
-}
-"""Approaches that 06 saves as classifiers to take away, and the name of each there."""
 
 
 def _listed(names: list[str], most: int = 3) -> str:
@@ -99,10 +91,10 @@ def _cost(store: Store, best: dict, results: list[dict]) -> str:
     if fast and latency(fast, results) and fast["protocol"] == best["protocol"]:
         t = paired_test(fast["predictions"], best["predictions"])
         line += f"; **{short_title(fast)}** takes {number(latency(fast, results))} ms and gives up {points(-t['difference']).lstrip('+')} points"
-    saved = next((r for r in by_protocol(results, best["protocol"]) if r["approach"] in SAVED), None)
+    saved = next((r for r in by_protocol(results, best["protocol"]) if r["approach"] in TAKEN_AWAY), None)
     if saved is None:
         return f"{line}. 06 saves classifiers that can be taken away."
-    command = f"`{USE.format(profile=store.profile, which=SAVED[saved['approach']])}`"
+    command = f"`{USE.format(profile=store.profile, which=TAKEN_AWAY[saved['approach']])}`"
     if saved["approach"] == best["approach"]:
         return f"{line}. Use it: {command}"
     behind = points(paired_test(best["predictions"], saved["predictions"])["difference"]).lstrip("+")

@@ -75,6 +75,37 @@ MEASURED = {
 """What else the store holds, and the notebook that makes or reads it: folders of one measurement each."""
 
 
+@dataclass(frozen=True)
+class Pool:
+    """A frozen classifier of 06 and the tuned SetFit, which have an equal say.
+
+    Attributes:
+        approach: its name in the store.
+        frozen: the classifier's name among `fewshot.variants`.
+        setfit: the variant of SetFit, stored as `setfit_` and its name.
+    """
+
+    approach: str
+    frozen: str
+    setfit: str
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return APPROACHES[self.approach].title
+
+
+POOLS = {
+    "accurate-setfit": Pool("fused_setfit", "accurate", "tuned"),
+    "fast-setfit": Pool("fused_fast_setfit", "fast, int8", "tuned_int8"),
+}
+"""By the name of the folder that 06 saves each as."""
+
+TAKEN_AWAY = {pool.approach: name for name, pool in POOLS.items()}
+TAKEN_AWAY |= {"fused": "accurate", "fused_fast": "fast", "fused_fast_int8": "fast"}
+"""Approaches that 06 saves as classifiers to take away, and the name of each there."""
+
+
 def kind_of(approach: str) -> str:
     """Kind of an approach; `other` for one that no notebook of the series makes."""
     return APPROACHES[approach].kind if approach in APPROACHES else "other"

@@ -19,7 +19,7 @@ import pandas as pd
 from helpers import models, runtime, stories
 from helpers.augmentation.rows import training_set
 from helpers.augmentation.worth import TRAINING_SETS, TUNED_WORTH, measure_worth, read_worth, worth_as_text
-from helpers.comparison.approaches import APPROACHES
+from helpers.comparison.approaches import APPROACHES, POOLS
 from helpers.comparison.drivers import DRAWN, DRIVERS, read_drivers
 from helpers.comparison.measurements import begin_measurement, keep_judged
 from helpers.comparison.metrics import predictions_from_scores
@@ -40,11 +40,6 @@ SEEDS = (7, 2026)
 WHOLE, SAME = ("stories a genre", "all"), (("title", "with"), ("tokens read", "all"))
 """The setting that leaves nothing out, and its other names: it is measured once."""
 WORDS, ENCODER, FAST, ACCURATE = "words", "frozen encoder", "fast: words + encoder", "accurate"
-POOLED = {
-    APPROACHES["fused_fast_setfit"].title: ("fast, int8", "setfit_tuned_int8"),
-    APPROACHES["fused_setfit"].title: ("accurate", "setfit_tuned"),
-}
-"""What 06 pools: the frozen classifier, and the approach whose SetFit stands beside it."""
 
 
 def measure_drivers(run: Run, table: pd.DataFrame, facts: dict, setfits: dict[str, dict] | None = None) -> pd.DataFrame:
@@ -57,8 +52,8 @@ def measure_drivers(run: Run, table: pd.DataFrame, facts: dict, setfits: dict[st
         run: the running notebook.
         table: story table with `fold`.
         facts: facts of the dataset.
-        setfits: recipes of the `SetFit`s that are pooled with a classifier on folds that were drawn anew, by the names of `POOLED`; None: no
-            encoder is tuned.
+        setfits: recipes of the `SetFit`s that are pooled with a classifier on folds that were drawn anew, by the names of
+            `POOLS`; None: no encoder is tuned.
 
     Returns:
         See `comparison.drivers.read_drivers`.
@@ -132,7 +127,7 @@ def _settings(run: Run, table: pd.DataFrame, encoder, label: str, setfits: dict[
             return judge
 
         fused = {FAST: on_drawn("fast"), ACCURATE: on_drawn("accurate")}
-        fused |= {name: on_drawn(POOLED[name][0], recipe) for name, recipe in setfits.items()}
+        fused |= {POOLS[name].title: on_drawn(POOLS[name].frozen, recipe) for name, recipe in setfits.items()}
         yield DRAWN, str(seed), {WORDS: judged_by(built()[WORDS], of)} | fused
 
 
@@ -217,7 +212,7 @@ def main() -> None:
             )
         return judged["settings"]
 
-    setfits = {name: recipe_of(approach) for name, (_, approach) in POOLED.items()} if arguments.setfit else None
+    setfits = {name: recipe_of(f"setfit_{pool.setfit}") for name, pool in POOLS.items()} if arguments.setfit else None
     tuned = recipe_of("setfit_tuned") if arguments.augmentation is not None else None
     print(measure_drivers(run, table, facts, setfits).round(3).to_string(index=False))
     if tuned:
