@@ -88,7 +88,7 @@ class OfTheSeries:
         }
         assert {counts["original"] for counts in sets.values()} == {32}
         assert sets["seqcls_lora_tuned"] == sets["instruct_lora_tuned_qa"]
-        assert sets["setfit_tuned"]["synthetic"] > 0 and sets["setfit_tuned"]["paraphrase"] > 0
+        assert sets["setfit_tuned"]["synthetic"] > 0 and sets["setfit_tuned"]["paraphrase"] == 0
 
     def test_folds_judge_every_story_once(self, workspace):
         table = pd.read_parquet(workspace / "stories.parquet")

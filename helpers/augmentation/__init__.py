@@ -8,7 +8,7 @@ from helpers.augmentation.gates import Gates
 from helpers.augmentation.journal import read_rows
 from helpers.augmentation.planning import contrast, estimate, genre_needs, plan, plan_table, words_to_ask
 from helpers.augmentation.providers import open_provider
-from helpers.augmentation.rows import JOURNALS, accepted_rows, count_sources, genre_descriptions, training_set
+from helpers.augmentation.rows import JOURNALS, TRAINED_ON, accepted_rows, count_sources, genre_descriptions, training_set
 from helpers.augmentation.targets import Target
 from helpers.augmentation.trial import measure_gates
 from helpers.augmentation.worth import WORTH, measure_worth, read_worth, worth_as_text
@@ -16,6 +16,7 @@ from helpers.augmentation.worth import WORTH, measure_worth, read_worth, worth_a
 __all__ = [
     "Gates",
     "JOURNALS",
+    "TRAINED_ON",
     "Target",
     "WORTH",
     "accepted_rows",

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import models, runtime, stories
-from helpers.augmentation.rows import training_set
+from helpers.augmentation.rows import TRAINED_ON, training_set
 from helpers.augmentation.worth import TRAINING_SETS, TUNED_WORTH, measure_worth, read_worth, worth_as_text
 from helpers.comparison.approaches import APPROACHES, POOLS
 from helpers.comparison.drivers import DRAWN, DRIVERS, read_drivers
@@ -114,7 +114,7 @@ def _settings(run: Run, table: pd.DataFrame, encoder, label: str, setfits: dict[
         of, _ = stories.add_split_and_folds(table, seed)
 
         def rows_for(ids, of=of) -> pd.DataFrame:
-            return training_set(run, of, ids, ("original", "paraphrase", "synthetic", "description"))
+            return training_set(run, of, ids, (*TRAINED_ON, "description"))
 
         def on_drawn(variant: str, recipe: dict | None = None, of=of, rows_for=rows_for) -> Callable[[int], pd.DataFrame]:
             def judge(fold: int) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import comparison
-from helpers.augmentation.rows import count_sources, training_set
+from helpers.augmentation.rows import TRAINED_ON, count_sources, training_set
 from helpers.runtime import Run
 from helpers.stories import SPLITS, read_stories
 
@@ -45,7 +45,7 @@ def read_data(run: Run, sources: Sequence[str] | None = None) -> Data:
     """
     table, facts = read_stories(run)
     parts = {split: table[table["split"] == split] for split in SPLITS}
-    allowed = ("original", "paraphrase", "synthetic", "description") if run.profile.llm_augmented else ("original",)
+    allowed = (*TRAINED_ON, "description") if run.profile.llm_augmented else ("original",)
     sources = tuple(sources or allowed)
     rows = training_set(run, table, parts["train"]["story_id"], sources)
     print(f"training rows: {count_sources(rows)}; validation {len(parts['validation'])}, test {len(parts['test'])}")
