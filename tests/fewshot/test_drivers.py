@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import augmentation, comparison
+from helpers import augmentation, comparison, models
+from helpers.comparison.approaches import APPROACHES
 from helpers.comparison.drivers import DRAWN, DRIVERS, drawn_anew, read_drivers
 from helpers.fewshot import Judging, SetFit, drivers, encoder_to_tune, log_pool
 from helpers.representations import lexical
@@ -48,6 +49,14 @@ def test_every_setting_judges_every_story_and_is_measured_once(run, sample, monk
     again = drivers.measure_drivers(run, table, facts)
     assert len(judged) == 5 * 3 and again.set_index(["study", "value", "model"])["accuracy"].to_dict() == of.to_dict()
     assert read_drivers(run.workspace / "results", facts | {"sha256": "b" * 64}) is None
+
+
+def test_on_drawn_folds_pools_have_the_titles_under_which_07_looks_for_them(run, sample):
+    encoder = models.load_encoder(run, models.PACKAGED_ENCODER)
+    recipes = dict.fromkeys(comparison.POOLS, {"reads": ["opening"]})
+    drawn = [list(fits) for study, _, fits in drivers._settings(run, sample, *encoder, recipes) if study == DRAWN]
+    titles = [APPROACHES[name].title for name in ("fused_setfit", "fused_fast_setfit")]
+    assert drawn == [[drivers.WORDS, drivers.FAST, drivers.ACCURATE, *titles]] * 3
 
 
 def test_the_pool_says_on_drawn_folds_what_06_makes_of_both_classifiers(run, sample):
