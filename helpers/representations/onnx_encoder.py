@@ -22,11 +22,13 @@ class OnnxEncoder:
     def __init__(self, graph: bytes, vocabulary: str, max_seq_length: int):
         from tokenizers import Tokenizer
 
-        self.graph, self.vocabulary, self.max_seq_length = graph, vocabulary, max_seq_length
-        self.tokenizer, self._cut = Tokenizer.from_str(vocabulary), Tokenizer.from_str(vocabulary)
-        for tokenizer in (self.tokenizer, self._cut):
-            tokenizer.no_padding()
-            tokenizer.no_truncation()
+        self.graph, self.max_seq_length = graph, max_seq_length
+        self.tokenizer = Tokenizer.from_str(vocabulary)
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
+        # What a tokenizer was last asked to cut is part of what it saves: the same encoder is the same file without it.
+        self.vocabulary = self.tokenizer.to_str()
+        self._cut = Tokenizer.from_str(self.vocabulary)
         self._cut.enable_truncation(max_seq_length)
 
     def encode(self, texts: list[str], **_) -> np.ndarray:

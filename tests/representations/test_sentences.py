@@ -78,6 +78,8 @@ def test_8_bits_keep_the_direction_of_every_vector_whatever_stands_beside_it(run
     assert (small.encode(texts[3:5]) == vectors[3:5]).all()
     np.testing.assert_allclose(export(model).encode(texts[:-2]), whole[:-2], atol=1e-4 if run.dtype == torch.float32 else 0.02)
     assert model.max_seq_length == 256
+    model.tokenizer("A sheriff rode into town.", truncation=True, max_length=4)  # which its own file would tell from now on
+    assert export(model).vocabulary == small.exported.vocabulary
 
 
 def test_a_graph_leaves_out_the_masks_that_hide_nothing_and_keeps_all_others(encoder, tmp_path):
