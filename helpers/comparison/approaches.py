@@ -30,7 +30,7 @@ KINDS = (COMBINED, SETFIT, HEAD, INSTRUCTED, FROZEN_LLM, ENCODER, WORDS, UNTRAIN
 APPROACHES = {
     "fused_setfit": Approach("accurate + SetFit (tuned)", COMBINED, "06"),
     "fused": Approach("accurate, words + large encoder + LLM", COMBINED, "06"),
-    "fused_fast_setfit": Approach("fast + SetFit (tuned), in 8 bits", COMBINED, "06"),
+    "fused_fast_setfit": Approach("words + SetFit (tuned), in 8 bits", COMBINED, "06"),
     "fused_fast": Approach("fast, words + encoder on the opening", COMBINED, "06"),
     "fused_fast_int8": Approach("fast, encoder in 8 bits", COMBINED, "06"),
     "setfit_tuned": Approach("SetFit (tuned)", SETFIT, "06"),
@@ -57,6 +57,7 @@ APPROACHES = {
     "large_encoder_logreg_augmented": Approach("frozen large encoder, augmented", ENCODER, "06", always=False),
     "tfidf_svm": Approach("TF-IDF + linear SVM", WORDS, "06"),
     "tfidf_svm_augmented": Approach("TF-IDF + linear SVM, augmented", WORDS, "06", always=False),
+    "fused_words": Approach("words alone, with probabilities", WORDS, "06", always=False),
     "characters_svm": Approach("TF-IDF of letters + linear SVM", WORDS, "06", always=False),
     "zero_shot": Approach("zero-shot, nearest genre description", UNTRAINED, "06", always=False),
     "seqcls_untrained": Approach("LLM + head, untrained", UNTRAINED, "04"),
@@ -97,7 +98,7 @@ class Pool:
 
 POOLS = {
     "accurate-setfit": Pool("fused_setfit", "accurate", "tuned"),
-    "fast-setfit": Pool("fused_fast_setfit", "fast, int8", "tuned_int8"),
+    "fast-setfit": Pool("fused_fast_setfit", "words", "tuned_int8"),
 }
 """By the name of the folder that 06 saves each as."""
 

@@ -21,6 +21,7 @@ LARGE_TOKENS = 512
 def variants(parts: dict[str, Pipeline]) -> dict[str, list[str]]:
     """The classifiers by name, and the parts that each is made of."""
     return {
+        "words": ["words"],
         "fast": ["words", "opening"],
         "fast, int8": ["words", INT8],
         "accurate": ["words", "large encoder", "language model"]

@@ -44,7 +44,7 @@ class SetFit(BaseEstimator):
         load_encoder: function without arguments that returns an untouched encoder and its name.
         recipe: `column` (which text) and `titles` (how often the title stands before it) say what is tuned on, `training` how (see
             `train_setfit`), and `reads` what the head sees: parts as `frozen` has them, or none for SetFit's own head on what was tuned on.
-            With `in_8_bits` the tuned encoder reads them as `Int8Encoder` does.
+            With `in_8_bits` the tuned encoder reads them as `Int8Encoder` does, and no more than `tokens` of a window, where it says so.
 
     Attributes:
         classes_: genres, the columns of every score.
@@ -66,7 +66,7 @@ class SetFit(BaseEstimator):
         if self.recipe["reads"]:
             self._body = self.model.model_body
             if self.recipe.get("in_8_bits"):
-                self._body, self._label = Int8Encoder(self._body), f"{self._label}, int8"
+                self._body, self._label = Int8Encoder(self._body, self.recipe.get("tokens")), f"{self._label}, int8"
             self.fitted = self._reader(keep=True).fit(rows, genres)
         return self
 

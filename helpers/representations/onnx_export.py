@@ -19,10 +19,11 @@ class Int8Encoder:
 
     Args:
         encoder: a `SentenceTransformer`; stays as it is.
+        tokens: the most that are read of a text; None for as many as the encoder reads.
     """
 
-    def __init__(self, encoder):
-        self.tokenizer, self.max_seq_length = encoder.tokenizer, encoder.max_seq_length
+    def __init__(self, encoder, tokens: int | None = None):
+        self.tokenizer, self.max_seq_length = encoder.tokenizer, min(tokens or encoder.max_seq_length, encoder.max_seq_length)
         self._encoder = encoder
 
     def encode(self, texts: list[str], **_) -> np.ndarray:
@@ -32,7 +33,8 @@ class Int8Encoder:
     @functools.cached_property
     def exported(self) -> OnnxEncoder:
         """What does the work, and needs no torch."""
-        return export(self._encoder, in_8_bits=True)
+        whole = export(self._encoder, in_8_bits=True)
+        return OnnxEncoder(whole.graph, whole.vocabulary, self.max_seq_length)
 
 
 def export(encoder, in_8_bits: bool = False) -> OnnxEncoder:

@@ -188,9 +188,9 @@ def test_the_quick_one_is_the_pool_where_it_was_run_and_own_labels_need_no_recip
     store = filled(run, with_folds(GENRES, 10), of)
     results, _ = load_results(store)
     take = which_to_use(store, results, read_answers(store.folder)).set_index("you have")["take"]
-    assert take["no GPU, and many stories"] == "fast + SetFit (tuned), in 8 bits"
+    assert take["no GPU, and many stories"] == "words + SetFit (tuned), in 8 bits"
     assert take["labels of your own"] == "fast, words + encoder on the opening, with STORIES_CSV=your.csv"
-    assert "**fast + SetFit (tuned), in 8 bits** takes " in sentences(store, results)[2]
+    assert "**words + SetFit (tuned), in 8 bits** takes " in sentences(store, results)[2]
     quick = [r for r in results if not r["approach"].startswith("fused_setfit")]
     assert "classifiers/fast-setfit stories.csv" in sentences(store, quick)[2]
 

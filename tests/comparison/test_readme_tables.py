@@ -103,7 +103,7 @@ def test_what_the_readme_says_of_folds_drawn_anew_is_in_the_store():
     anew = drawn_anew(read_drivers(SHIPPED / PROFILE, facts["dataset"])).set_index(["model", "folds of seed"])
     for name, words in (
         ("accurate + SetFit (tuned)", "the best reaches"),
-        ("fast + SetFit (tuned), in 8 bits", "the fast one"),
+        ("words + SetFit (tuned), in 8 bits", "the fast one"),
     ):
         figures = [anew.loc[(name, seed)] for seed in ("7", "2026")]
         shown = " and ".join(f"{accuracy} ({interval.removesuffix(' %')})" for accuracy, interval in figures)

@@ -117,6 +117,12 @@ def test_in_8_bits_it_is_the_same_tuning_and_says_nearly_the_same(run, three_gen
     assert 0 < np.abs(of_whole - of_small).max() < 0.05
     np.testing.assert_allclose(small.predict_proba(test.iloc[[0]], keep=False)[0], of_small[0], atol=1e-5)
 
+    brief = SetFit(run, load, recipe | {"in_8_bits": True, "tokens": 32}).fit(train, train["genre"])
+    other_end = test.assign(text=[" ".join([*text.split()[:40], "and so they lived"]) for text in test["text"]])
+    of_brief = brief.predict_proba(test)
+    assert np.abs(of_brief - of_small).max() > 0.005
+    assert (brief.predict_proba(other_end) == of_brief).all() and (small.predict_proba(other_end) != of_small).any()
+
 
 def test_an_encoder_that_wants_a_prompt_is_tuned_behind_it_and_reads_it_once(run, encoder, three_genres, monkeypatch):
     model, label = encoder

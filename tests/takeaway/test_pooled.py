@@ -30,7 +30,7 @@ def voices(request, tmp_path_factory):
     table = table[table["genre"].isin(labels)].reset_index(drop=True)
     train = table.groupby("genre").head(6)
     fused = FusedClassifier({"words": lexical.word_svm()}).fit(train, lambda ids: train[train["story_id"].isin(ids)])
-    recipe = RECIPE | {"in_8_bits": in_8_bits}
+    recipe = RECIPE | {"in_8_bits": in_8_bits, "tokens": 32 if in_8_bits else None}
     setfit = fewshot.SetFit(run, lambda: models.load_encoder(run, models.PACKAGED_ENCODER), recipe).fit(train, train["genre"])
     return fused, setfit, train, table.drop(train.index)
 
