@@ -114,7 +114,9 @@ def latency(result: dict, results: list[dict]) -> float | None:
     """Milliseconds that one story alone takes: measured, or, for a combination of other approaches, the sum of theirs; None where it is not known."""
     if result["cost"]["latency_ms"] or "members" not in result["settings"]:
         return result["cost"]["latency_ms"]
-    names = {r["approach"]: r["cost"]["latency_ms"] for r in results if r["cost"]["latency_ms"]}
+    measured = [r for r in results if r["cost"]["latency_ms"]]
+    measured.sort(key=lambda r: r["protocol"] == result["protocol"])  # the last of a name counts: its own protocol's
+    names = {r["approach"]: r["cost"]["latency_ms"] for r in measured}
     members = [names.get(name) for name in result["settings"]["members"]]
     return sum(members) if all(members) else None
 

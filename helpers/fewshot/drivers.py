@@ -2,7 +2,7 @@
 
 Usage: `python -m helpers.fewshot.drivers --profile cpu` (`make drivers`), after `01_clean` has run with the same profile. Embeddings come from the
 workspace's cache where 06 has left them; `results/learning_curve/` keeps what was predicted, for 07. With `--setfit` (hours on a CPU, after 06) other
-folds also judge the fast and the accurate classifier pooled with the tuned SetFit. With `--augmentation 0 1` (an hour a split) SetFit is also tuned on each
+folds also judge what 06 pools with the tuned SetFit. With `--augmentation 0 1` (an hour a split) SetFit is also tuned on each
 training set of 03, for the seed split and these folds: what augmentation is worth to a tuned encoder.
 """
 

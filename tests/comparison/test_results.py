@@ -147,6 +147,23 @@ def test_leaderboard_shows_what_was_not_run(run):
     assert len(board) == sum(approach.always for approach in APPROACHES.values())
 
 
+def test_a_pool_takes_as_long_as_its_members_where_it_was_judged_itself():
+    def result(approach, protocol, latency, **settings):
+        return {"approach": approach, "protocol": protocol, "cost": {"latency_ms": latency}, "settings": settings}
+
+    five, split = (result("pool", protocol, None, members=["words", "encoder"]) for protocol in ("five_fold", "seed_split"))
+    results = [
+        result("words", "five_fold", 3),
+        result("encoder", "five_fold", 20),
+        result("encoder", "seed_split", 40),
+        five,
+        split,
+    ]
+    assert tables.latency(five, results) == tables.latency(five, results[::-1]) == 23
+    assert tables.latency(split, results) == 43, "words were timed in the folds alone"
+    assert tables.latency(five, results[1:]) is None
+
+
 def test_the_seeds_table_is_there():
     published = published_results()
     assert published.query("project == 'seed'")["accuracy"].tolist() == [0.0113, 0.0737, 0.07, 0.58]
