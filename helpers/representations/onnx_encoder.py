@@ -23,13 +23,16 @@ class OnnxEncoder:
         from tokenizers import Tokenizer
 
         self.graph, self.max_seq_length = graph, max_seq_length
-        self.tokenizer = Tokenizer.from_str(vocabulary)
-        self.tokenizer.no_padding()
-        self.tokenizer.no_truncation()
-        # What a tokenizer was last asked to cut is part of what it saves: the same encoder is the same file without it.
-        self.vocabulary = self.tokenizer.to_str()
-        self._cut = Tokenizer.from_str(self.vocabulary)
+        self.tokenizer, self._cut = Tokenizer.from_str(vocabulary), Tokenizer.from_str(vocabulary)
+        for tokenizer in (self.tokenizer, self._cut):
+            tokenizer.no_padding()
+            tokenizer.no_truncation()
         self._cut.enable_truncation(max_seq_length)
+
+    @property
+    def vocabulary(self) -> str:
+        """Content of the `tokenizer.json`: without what was last cut or padded, so that the same encoder is the same file."""
+        return self.tokenizer.to_str()
 
     def encode(self, texts: list[str], **_) -> np.ndarray:
         """Embed texts of at most `max_seq_length` tokens: float32 array (texts, dimensions), rows of length 1, or 0 for a text without a token.

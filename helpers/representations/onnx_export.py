@@ -33,17 +33,17 @@ class Int8Encoder:
     @functools.cached_property
     def exported(self) -> OnnxEncoder:
         """What does the work, and needs no torch."""
-        whole = export(self._encoder, in_8_bits=True)
-        return OnnxEncoder(whole.graph, whole.vocabulary, self.max_seq_length)
+        return export(self._encoder, in_8_bits=True, tokens=self.max_seq_length)
 
 
-def export(encoder, in_8_bits: bool = False) -> OnnxEncoder:
+def export(encoder, in_8_bits: bool = False, tokens: int | None = None) -> OnnxEncoder:
     """A sentence encoder that needs no torch, on one core; the export takes some 15 seconds.
 
     Args:
         encoder: a `SentenceTransformer`; stays as it is.
         in_8_bits: weights are integers with a scale for each output channel, activations are scaled while it runs (dynamic quantisation). Weights
             leave one bit unused, because sums overflow without it on CPUs that lack VNNI (ONNX Runtime's documentation).
+        tokens: that are read of a text; None for as many as the encoder reads.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -58,7 +58,7 @@ def export(encoder, in_8_bits: bool = False) -> OnnxEncoder:
                 file = small
         finally:
             logging.disable(logging.NOTSET)
-        return OnnxEncoder(file.read_bytes(), encoder.tokenizer.backend_tokenizer.to_str(), encoder.max_seq_length)
+        return OnnxEncoder(file.read_bytes(), encoder.tokenizer.backend_tokenizer.to_str(), tokens or encoder.max_seq_length)
 
 
 def _write(encoder, file: Path) -> None:
